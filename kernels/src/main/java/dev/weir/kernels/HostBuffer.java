@@ -1,0 +1,27 @@
+package dev.weir.kernels;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Memory of a device that computes in host memory.
+ *
+ * @param segment the memory, native, reachable from every thread
+ */
+public record HostBuffer(MemorySegment segment) implements Buffer {
+
+  public HostBuffer {
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException("a kernel buffer must be native memory");
+    }
+  }
+
+  @Override
+  public long address() {
+    return segment.address();
+  }
+
+  @Override
+  public long bytes() {
+    return segment.byteSize();
+  }
+}

@@ -1,0 +1,114 @@
+package dev.weir.kernels;
+
+import java.util.Objects;
+
+/**
+ * What one step computes, as the ops read it: a ragged batch. All arrays are I32 in device memory,
+ * the counts are set by whoever fills the batch. A decode row is a slice of length 1, a prefill
+ * chunk a longer one; ops do not know the difference.
+ *
+ * <ul>
+ *   <li>{@code tokenIds [T]}, {@code positions [T]}: absolute positions, consecutive inside a slice
+ *   <li>{@code tokenSlices [T]}: the slice a token belongs to
+ *   <li>{@code sliceOffsets [S+1]}: slice s is tokens {@code sliceOffsets[s] … sliceOffsets[s+1]-1}
+ *   <li>{@code kvLengths [S]}: KV length of the slice once this step is done: position of its last
+ *       token + 1
+ *   <li>{@code blockTableRows [S]}: the row of the block table that maps the slice's positions
+ *   <li>{@code blockTable [rows][blockTableWidth]}: block numbers in the arena; entry i holds
+ *       positions 64 i … 64 i + 63
+ *   <li>{@code sampleRows [R]}: tokens (indices into T) whose logits are wanted
+ * </ul>
+ */
+public final class StepInputs {
+  private final Buffer tokenIds;
+  private final Buffer positions;
+  private final Buffer tokenSlices;
+  private final Buffer sliceOffsets;
+  private final Buffer kvLengths;
+  private final Buffer blockTableRows;
+  private final Buffer blockTable;
+  private final int blockTableWidth;
+  private final Buffer sampleRows;
+
+  private int tokens;
+  private int slices;
+  private int samples;
+
+  public StepInputs(
+      Buffer tokenIds,
+      Buffer positions,
+      Buffer tokenSlices,
+      Buffer sliceOffsets,
+      Buffer kvLengths,
+      Buffer blockTableRows,
+      Buffer blockTable,
+      int blockTableWidth,
+      Buffer sampleRows) {
+    this.tokenIds = tokenIds;
+    this.positions = positions;
+    this.tokenSlices = tokenSlices;
+    this.sliceOffsets = sliceOffsets;
+    this.kvLengths = kvLengths;
+    this.blockTableRows = blockTableRows;
+    this.blockTable = blockTable;
+    this.blockTableWidth = blockTableWidth;
+    this.sampleRows = sampleRows;
+  }
+
+  /** Sets what this step holds: T tokens in S slices, R of them to be sampled. */
+  public void counts(int tokens, int slices, int samples) {
+    Objects.checkFromToIndex(0, slices, tokens);
+    Objects.checkFromToIndex(0, samples, tokens);
+    this.tokens = tokens;
+    this.slices = slices;
+    this.samples = samples;
+  }
+
+  public int tokens() {
+    return tokens;
+  }
+
+  public int slices() {
+    return slices;
+  }
+
+  public int samples() {
+    return samples;
+  }
+
+  public Buffer tokenIds() {
+    return tokenIds;
+  }
+
+  public Buffer positions() {
+    return positions;
+  }
+
+  public Buffer tokenSlices() {
+    return tokenSlices;
+  }
+
+  public Buffer sliceOffsets() {
+    return sliceOffsets;
+  }
+
+  public Buffer kvLengths() {
+    return kvLengths;
+  }
+
+  public Buffer blockTableRows() {
+    return blockTableRows;
+  }
+
+  public Buffer blockTable() {
+    return blockTable;
+  }
+
+  public int blockTableWidth() {
+    return blockTableWidth;
+  }
+
+  public Buffer sampleRows() {
+    return sampleRows;
+  }
+}
