@@ -1,0 +1,18 @@
+package dev.weir.engine.request;
+
+/** The queue is full; the same request may be taken later. */
+public final class OverloadedException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final int retryAfterSeconds;
+
+  public OverloadedException(String message, int retryAfterSeconds) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+
+  /** When to try again, at the earliest. */
+  public int retryAfterSeconds() {
+    return retryAfterSeconds;
+  }
+}
