@@ -17,6 +17,13 @@ public record AttentionShape(
   /** A window no position reaches. */
   public static final int NO_WINDOW = Integer.MAX_VALUE;
 
+  /**
+   * Positions whose partial result is computed by itself and then folded, in order: a long context
+   * can be split at multiples of this between threads without a change to any bit. 16 tiles: long
+   * enough that the fold costs nothing, short enough to split a few thousand positions.
+   */
+  public static final int SEGMENT_TOKENS = 1024;
+
   /** Elements of one token's fused query, key and value row. */
   public int qkvColumns() {
     return (heads + 2 * kvHeads) * headDim;

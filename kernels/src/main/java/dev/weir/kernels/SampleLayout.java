@@ -23,11 +23,13 @@ package dev.weir.kernels;
  *   <li>One of the kept is drawn in proportion to its probability by inverting the cumulative sum
  *       with one uniform number {@code u = (philox >>> 8) * 2^-24}: the first word of Philox4x32-10
  *       (Salmon et al. 2011) with counter (position, 0, 0, 0) and key (low, high word of the seed).
- *       Where every token is kept, the sum runs by id.
+ *       The sum runs in the candidates' order; where no filter is set ({@code topK} 0 or the whole
+ *       vocabulary, {@code minP} 0, {@code topP} 1) by id.
  * </ol>
  *
- * <p>If all logits are banned or not a number the token is {@link #NO_TOKEN}, and the request fails
- * with an error.
+ * <p>A logit that is not a number or plus infinity counts as banned, in the raw logprobs too. If
+ * all are banned the token is {@link #NO_TOKEN}, and the request fails with an error. Pairs whose
+ * token is outside the vocabulary are ignored.
  */
 public final class SampleLayout {
   private SampleLayout() {}
@@ -89,10 +91,13 @@ public final class SampleLayout {
   /** I32: the drawn token. */
   public static final int RESULT_TOKEN = 0;
 
-  /** F32: its raw logprob; NaN where not asked for. */
+  /** F32: its raw logprob; NaN where not asked for or where there is no token. */
   public static final int RESULT_LOGPROB = 4;
 
-  /** I32 [MAX_LOGPROBS]: tokens of the largest raw logprobs, descending. */
+  /**
+   * I32 [MAX_LOGPROBS]: tokens of the largest raw logprobs, descending; {@link #NO_TOKEN} where
+   * fewer tokens have a finite one. Of these and the next only as many as asked for are written.
+   */
   public static final int RESULT_TOP_TOKENS = 8;
 
   /** F32 [MAX_LOGPROBS]: their raw logprobs. */
