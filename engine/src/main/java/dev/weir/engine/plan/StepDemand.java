@@ -1,0 +1,54 @@
+package dev.weir.engine.plan;
+
+/**
+ * What every admitted sequence has left to compute, in the order in which they were admitted. A
+ * sequence with one pending token is a decode row (or the last token of a prompt, which costs the
+ * same); one with more is in prefill. Filled anew for each step by whoever owns the sequences.
+ */
+public final class StepDemand {
+  private final int[] shards;
+  private final int[] prefixes;
+  private final int[] pendings;
+  private int size;
+
+  public StepDemand(int capacity) {
+    shards = new int[capacity];
+    prefixes = new int[capacity];
+    pendings = new int[capacity];
+  }
+
+  public void clear() {
+    size = 0;
+  }
+
+  /**
+   * Adds a sequence.
+   *
+   * @param shard where its KV lies
+   * @param prefix tokens whose KV is computed
+   * @param pending tokens that are known but not computed, at least 1
+   */
+  public void add(int shard, int prefix, int pending) {
+    assert pending >= 1;
+    shards[size] = shard;
+    prefixes[size] = prefix;
+    pendings[size] = pending;
+    size++;
+  }
+
+  public int size() {
+    return size;
+  }
+
+  public int shard(int entry) {
+    return shards[entry];
+  }
+
+  public int prefix(int entry) {
+    return prefixes[entry];
+  }
+
+  public int pending(int entry) {
+    return pendings[entry];
+  }
+}
