@@ -85,9 +85,10 @@ final class Memory {
   static short floatToBf16(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (Float.isNaN(value)) {
-      return (short) (bits >>> 16 | 0x40); // Stays a NaN even if its payload was in the lower half.
+      return (short)
+          ((bits >>> 16) | 0x40); // Stays a NaN even if its payload was in the lower half.
     }
-    return (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16);
+    return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
   }
 
   /** The array, or a longer one: scratch that grows until the largest call was seen. */
