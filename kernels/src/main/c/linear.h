@@ -1,0 +1,39 @@
+// The linear family: packed weights, and the tile kernels that multiply by them.
+//
+// Packed form of a weight [N][K]: panels of 64 outputs, each one linear stream over K, rows past N zero:
+//   F32, F16: [ceil(N/64)][K][64]
+//   BF16:     [ceil(N/64)][K'/2][64][2], K' = K rounded up to 32, padded with zeros; the operand order of
+//             vdpbf16ps and TDPBF16PS
+#pragma once
+
+#include "weir.h"
+
+#define PANEL 64
+#define BF16_DEPTH_MULTIPLE 32
+
+// c[r][0…63] (+)= sum over k of a[r][k] * b[k][0…63], k ascending, one accumulator per element.
+// a: rows of F32, or of BF16 padded to `depth` where the kernel converts; a_stride in bytes.
+// b: `depth` steps of a panel. c_stride in floats. accumulate: c holds the sum of the steps before.
+typedef void weir_tile_fn(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
+                          int64_t c_stride, int accumulate);
+
+typedef struct {
+  weir_tile_fn *tile;
+  int tile_rows;       // most tokens per call
+  int depth_block;     // steps of K whose panel part stays in cache while the tokens pass
+  int rounds_to_bf16;  // activations are rounded to BF16 first
+} weir_linear_kernel;
+
+#define MAX_TILE_ROWS 32
+
+// Rounds `count` values to BF16, nearest even.
+typedef void weir_round_fn(const float *in, int64_t count, uint16_t *out);
+
+extern const weir_linear_kernel weir_linear_f32_portable, weir_linear_f16_portable, weir_linear_bf16_portable;
+extern const weir_linear_kernel weir_linear_bf16_amx_emulated;
+#if defined(__x86_64__)
+extern const weir_linear_kernel weir_linear_f32_avx2, weir_linear_f16_avx2, weir_linear_bf16_avx2;
+extern const weir_linear_kernel weir_linear_f32_avx512, weir_linear_f16_avx512, weir_linear_bf16_avx512;
+extern const weir_linear_kernel weir_linear_bf16_avx512bf16, weir_linear_bf16_amx;
+weir_round_fn weir_round_avx512bf16;
+#endif

@@ -1,0 +1,137 @@
+package dev.weir.kernels.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.weir.kernels.Buffer;
+import dev.weir.kernels.DType;
+import dev.weir.kernels.DeviceMemoryException;
+import dev.weir.kernels.LinearWeight;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+final class CpuDeviceTest {
+
+  private static final long HUGE_PAGE = 2 << 20;
+
+  @BeforeEach
+  void needsTheLibrary() {
+    assertThat(Levels.available()).isNotEmpty();
+  }
+
+  @Test
+  void memoryIsZeroedAlignedAndCounted() {
+    try (var device = CpuDevice.open(1)) {
+      for (long bytes : new long[] {1, 4097, HUGE_PAGE - 1, HUGE_PAGE, 5 * HUGE_PAGE + 3}) {
+        Buffer buffer = device.allocate(bytes, "test");
+        assertThat(buffer.bytes()).isEqualTo(bytes);
+        assertThat(buffer.address() % (bytes >= HUGE_PAGE ? HUGE_PAGE : 64)).isZero();
+        byte[] content = new byte[Math.toIntExact(bytes)];
+        device.read(buffer, 0, MemorySegment.ofArray(content));
+        assertThat(content).containsOnly(0);
+        assertThat(device.allocatedBytes()).isEqualTo(bytes);
+        device.free(buffer);
+      }
+      assertThat(device.allocatedBytes()).isZero();
+      assertThat(device.peakBytes()).isEqualTo(5 * HUGE_PAGE + 3);
+    }
+  }
+
+  @Test
+  void whatCannotBeAllocatedIsAnErrorThatNamesItsPurpose() {
+    try (var device = CpuDevice.open(1)) {
+      assertThatThrownBy(() -> device.allocate(1L << 46, "the KV cache"))
+          .isInstanceOf(DeviceMemoryException.class)
+          .hasMessageContaining("for the KV cache");
+      assertThatThrownBy(() -> device.allocate(0, "nothing"))
+          .isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
+  void memoryIsGivenBackOnceAndUnreachableAfterwards() {
+    var device = CpuDevice.open(1);
+    Buffer freed = device.allocate(100, "test");
+    Buffer kept = device.allocate(100, "test");
+    device.free(freed);
+    assertThatThrownBy(() -> device.free(freed)).isInstanceOf(IllegalArgumentException.class);
+    device.close();
+    device.close();
+    byte[] bytes = new byte[1];
+    assertThatThrownBy(() -> device.read(kept, 0, MemorySegment.ofArray(bytes)))
+        .isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> device.allocate(1, "test")).isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
+  void workersAreNamedBoundedAndGoneAfterClose() throws IOException {
+    int before = workers();
+    try (var device = CpuDevice.open(3)) {
+      assertThat(device.name()).contains("3 threads");
+      assertThat(workers()).isEqualTo(before + 2);
+    }
+    assertThat(workers()).isEqualTo(before);
+  }
+
+  private static int workers() throws IOException {
+    int count = 0;
+    try (var tasks = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
+      for (Path task : tasks) {
+        if (Files.readString(task.resolve("comm")).startsWith("weir-cpu-")) {
+          count++;
+        }
+      }
+    }
+    return count;
+  }
+
+  @Test
+  void severalDevicesComputeAtOnceEachOnItsOwnThread() throws InterruptedException {
+    var random = new Random(7);
+    Matrix weight = Matrix.random(random, DType.BF16, 256, 512);
+    float[] in = Matrix.random(random, DType.F32, 3, 512).values();
+    List<float[]> results = new ArrayList<>();
+    List<Thread> threads = new ArrayList<>();
+    for (int n = 0; n < 4; n++) {
+      threads.add(
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    try (var device = CpuDevice.open(2)) {
+                      LinearWeight packed = weight.pack(device);
+                      Buffer from = Matrix.upload(device, in);
+                      Buffer out = device.allocate(4L * 3 * 256, "out");
+                      for (int repeat = 0; repeat < 200; repeat++) {
+                        device.kernels().linear(3, from, packed, out);
+                      }
+                      synchronized (results) {
+                        results.add(Matrix.download(device, out, 3 * 256));
+                      }
+                    }
+                  }));
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertThat(results).hasSize(4);
+    assertThat(results).allSatisfy(result -> assertThat(result).isEqualTo(results.getFirst()));
+  }
+
+  @Test
+  void anUnknownLevelOrThreadCountIsRefused() {
+    assertThatThrownBy(() -> Isa.parse("sse9"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("amx-emulated");
+    assertThat(Isa.parse("avx512bf16")).isEqualTo(Isa.AVX512BF16);
+    assertThatThrownBy(() -> CpuDevice.open(0)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> CpuDevice.open(CpuDevice.MAX_THREADS + 1))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
