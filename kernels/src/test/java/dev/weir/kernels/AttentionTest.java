@@ -1,0 +1,158 @@
+package dev.weir.kernels;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class AttentionTest {
+  private static final int[] HEAD_DIMS = {8, 10, 16, 32, 48, 64, 96, 128, 256};
+  private static final int[] GROUPS = {1, 2, 4, 8};
+  private static final int ALL = Integer.MAX_VALUE;
+
+  /**
+   * Of values with a standard deviation of 1; BF16 keeps 8 bits of queries, weights and outputs.
+   */
+  private static double tolerance(DType type) {
+    return type == DType.BF16 ? 0.03 : 3e-5;
+  }
+
+  static List<DeviceCase> devices() {
+    return DeviceCase.all();
+  }
+
+  private static AttentionRun draw(long seed, int... lengths) {
+    Random random = new Random(seed);
+    int headDim = HEAD_DIMS[(int) (seed % HEAD_DIMS.length)];
+    int group = GROUPS[random.nextInt(GROUPS.length)];
+    int kvHeads = 1 + random.nextInt(3);
+    int window = random.nextInt(3) == 0 ? 1 + random.nextInt(150) : AttentionShape.NO_WINDOW;
+    float softCap = random.nextInt(3) == 0 ? 2 + 8 * random.nextFloat() : 0;
+    int rotaryDim = random.nextBoolean() ? headDim : headDim / 4 * 2;
+    float scale = (float) (1 / Math.sqrt(headDim));
+    AttentionShape shape =
+        new AttentionShape(kvHeads * group, kvHeads, headDim, scale, window, softCap);
+    return new AttentionRun(random, shape, rotaryDim, random.nextBoolean(), lengths);
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void attention_of_random_shapes_is_close_to_float64(DeviceCase device) {
+    for (long seed = 0; seed < 3L * HEAD_DIMS.length; seed++) {
+      AttentionRun run = draw(seed, 1, 63, 64, 65, 1 + new Random(seed).nextInt(200));
+      assertCloseToFloat64(device, run, "seed " + seed);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void attention_across_segments_is_close_to_float64(DeviceCase device) {
+    for (int window : new int[] {AttentionShape.NO_WINDOW, 1000, 1024}) {
+      AttentionShape shape = new AttentionShape(2, 1, 16, 0.25f, window, 0);
+      int length = 2 * AttentionShape.SEGMENT_TOKENS + 70;
+      AttentionRun run = new AttentionRun(new Random(window), shape, 16, false, length);
+      assertCloseToFloat64(device, run, "window " + window);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void a_token_has_the_same_bits_in_any_chunk_and_any_batch(DeviceCase device) {
+    for (long seed = 0; seed < HEAD_DIMS.length; seed++) {
+      AttentionRun run = draw(seed, 1, 63, 64, 65, 150);
+      assertSameBits(device, run, seed, 1, 7, 64, ALL);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void a_token_has_the_same_bits_across_segments(DeviceCase device) {
+    AttentionShape shape = new AttentionShape(4, 2, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
+    int segment = AttentionShape.SEGMENT_TOKENS;
+    AttentionRun run =
+        new AttentionRun(new Random(5), shape, 16, true, segment, segment + 1, 2 * segment + 65);
+    assertSameBits(device, run, 5, 1, 64, 500);
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void a_token_has_the_same_bits_in_a_batch_of_32(DeviceCase device) {
+    int[] lengths = new Random(9).ints(32, 1, 90).toArray();
+    AttentionRun run = draw(7, lengths);
+    assertSameBits(device, run, 9, 1, 64);
+  }
+
+  private static void assertSameBits(
+      DeviceCase device, AttentionRun run, long seed, int... chunks) {
+    try (DeviceFixture fixture = device.open()) {
+      Random random = new Random(seed);
+      AttentionRun.Results alone = run.run(fixture, run.oneByOne(), random);
+      Stream<List<List<AttentionRun.Slice>>> schedules =
+          Stream.concat(
+              Arrays.stream(chunks)
+                  .mapToObj(size -> run.chunks(size == ALL ? run.sequences.size() * 1000 : size)),
+              Stream.of(run.anySchedule(random, 100)));
+      schedules.forEach(
+          steps -> {
+            AttentionRun.Results other = run.run(fixture, steps, random);
+            for (int s = 0; s < run.sequences.size(); s++) {
+              assertThat(other.attention().get(s))
+                  .as("seed %s, sequence %s in %s steps", seed, s, steps.size())
+                  .isEqualTo(alone.attention().get(s));
+              assertThat(other.queries().get(s)).isEqualTo(alone.queries().get(s));
+            }
+          });
+    }
+  }
+
+  private static void assertCloseToFloat64(DeviceCase device, AttentionRun run, String what) {
+    try (DeviceFixture fixture = device.open()) {
+      AttentionShape shape = run.shape;
+      int headDim = shape.headDim();
+      AttentionRun.Results results = run.run(fixture, run.oneByOne(), new Random(1));
+      for (int s = 0; s < run.sequences.size(); s++) {
+        float[] rows = fixture.rounded(run.sequences.get(s));
+        int length = run.length(s);
+        for (int kvHead = 0; kvHead < shape.kvHeads(); kvHead++) {
+          double[][] keys = new double[length][];
+          double[][] values = new double[length][headDim];
+          for (int p = 0; p < length; p++) {
+            keys[p] = Float64.rotated(run, rows, shape.heads() + kvHead, p);
+            int at = p * shape.qkvColumns() + (shape.heads() + shape.kvHeads() + kvHead) * headDim;
+            for (int i = 0; i < headDim; i++) {
+              values[p][i] = rows[at + i];
+            }
+          }
+          int group = shape.heads() / shape.kvHeads();
+          for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+            for (int p = 0; p < length; p++) {
+              double[] query = Float64.rotated(run, rows, head, p);
+              int at = (p * shape.heads() + head) * headDim;
+              double[] expected = Float64.attention(shape, query, keys, values, p);
+              String where = what + ": " + shape + " sequence " + s + " head " + head + " at " + p;
+              assertClose(results.queries().get(s), at, query, fixture.activation, where);
+              assertClose(results.attention().get(s), at, expected, fixture.kv, where);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static void assertClose(
+      float[] actual, int at, double[] expected, DType type, String where) {
+    for (int i = 0; i < expected.length; i++) {
+      double allowed = tolerance(type) * Math.max(1, Math.abs(expected[i]));
+      if (!(Math.abs(actual[at + i] - expected[i]) <= allowed)) {
+        assertThat((double) actual[at + i])
+            .as("%s, element %s", where, i)
+            .isCloseTo(expected[i], within(allowed));
+      }
+    }
+  }
+}

@@ -1,0 +1,132 @@
+package dev.weir.kernels;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Random;
+
+/** An open device, and Java arrays in and out of its buffers. */
+final class DeviceFixture implements AutoCloseable {
+  final Device device;
+  final Kernels kernels;
+  final DType activation;
+  final DType kv;
+
+  DeviceFixture(Device device, DType weights) {
+    this.device = device;
+    kernels = device.kernels();
+    activation = device.activationType(weights);
+    kv = device.kvType(weights);
+  }
+
+  Buffer floats(float... values) {
+    return buffer(DType.F32, values);
+  }
+
+  Buffer ints(int... values) {
+    Buffer buffer = device.allocate(4L * Math.max(values.length, 1), "test integers");
+    device.write(buffer, 0, MemorySegment.ofArray(values));
+    return buffer;
+  }
+
+  Buffer activations(float... values) {
+    return buffer(activation, values);
+  }
+
+  Buffer activations(int count) {
+    return device.allocate((long) Math.max(count, 1) * activation.bytes(), "test activations");
+  }
+
+  float[] readActivations(Buffer buffer, int count) {
+    return read(activation, buffer, count);
+  }
+
+  float[] readFloats(Buffer buffer, int count) {
+    return read(DType.F32, buffer, count);
+  }
+
+  /** What the device keeps of the values in an activation. */
+  float[] rounded(float[] values) {
+    return rounded(activation, values);
+  }
+
+  LinearWeight weight(DType type, int rows, int columns, float[] values) {
+    LinearWeight weight = device.allocateLinear(type, rows, columns, "test weight");
+    device.pack(weight, 0, rows, MemorySegment.ofArray(encode(type, values)));
+    return weight;
+  }
+
+  static float[] rounded(DType type, float[] values) {
+    return decode(type, encode(type, values));
+  }
+
+  static float[] normals(Random random, int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  private Buffer buffer(DType type, float[] values) {
+    byte[] bytes = encode(type, values);
+    Buffer buffer = device.allocate(Math.max(bytes.length, 1), "test values");
+    device.write(buffer, 0, MemorySegment.ofArray(bytes));
+    return buffer;
+  }
+
+  private float[] read(DType type, Buffer buffer, int count) {
+    byte[] bytes = new byte[count * type.bytes()];
+    device.read(buffer, 0, MemorySegment.ofArray(bytes));
+    return decode(type, bytes);
+  }
+
+  int[] readInts(Buffer buffer, int count) {
+    int[] values = new int[count];
+    device.read(buffer, 0, MemorySegment.ofArray(values));
+    return values;
+  }
+
+  static byte[] encode(DType type, float[] values) {
+    byte[] bytes = new byte[values.length * type.bytes()];
+    MemorySegment to = MemorySegment.ofArray(bytes);
+    for (int i = 0; i < values.length; i++) {
+      switch (type) {
+        case F32 -> to.setAtIndex(JAVA_FLOAT.withByteAlignment(1), i, values[i]);
+        case F16 ->
+            to.setAtIndex(JAVA_SHORT.withByteAlignment(1), i, Float.floatToFloat16(values[i]));
+        case BF16 -> {
+          int bits = Float.floatToIntBits(values[i]);
+          int even = (bits >>> 16) & 1;
+          short upper = (short) ((bits + 0x7FFF + even) >>> 16);
+          to.setAtIndex(JAVA_SHORT.withByteAlignment(1), i, upper);
+        }
+        case I32 -> to.setAtIndex(JAVA_INT.withByteAlignment(1), i, (int) values[i]);
+      }
+    }
+    return bytes;
+  }
+
+  static float[] decode(DType type, byte[] bytes) {
+    MemorySegment from = MemorySegment.ofArray(bytes);
+    float[] values = new float[bytes.length / type.bytes()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] =
+          switch (type) {
+            case F32 -> from.getAtIndex(JAVA_FLOAT.withByteAlignment(1), i);
+            case F16 -> Float.float16ToFloat(from.getAtIndex(JAVA_SHORT.withByteAlignment(1), i));
+            case BF16 ->
+                Float.intBitsToFloat(from.getAtIndex(JAVA_SHORT.withByteAlignment(1), i) << 16);
+            case I32 -> from.getAtIndex(JAVA_INT.withByteAlignment(1), i);
+          };
+    }
+    return values;
+  }
+
+  @Override
+  public void close() {
+    device.close();
+  }
+}
