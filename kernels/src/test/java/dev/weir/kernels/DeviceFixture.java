@@ -4,7 +4,9 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Random;
 
 /** An open device, and Java arrays in and out of its buffers. */
@@ -54,7 +56,10 @@ final class DeviceFixture implements AutoCloseable {
 
   LinearWeight weight(DType type, int rows, int columns, float[] values) {
     LinearWeight weight = device.allocateLinear(type, rows, columns, "test weight");
-    device.pack(weight, 0, rows, MemorySegment.ofArray(encode(type, values)));
+    byte[] bytes = encode(type, values);
+    try (Arena arena = Arena.ofConfined()) {
+      device.pack(weight, 0, rows, arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes));
+    }
     return weight;
   }
 
