@@ -19,7 +19,8 @@ import java.util.stream.LongStream;
  * memory and threads.
  *
  * <p>To load with no more memory than the packed weights and one tensor: for each tensor {@link
- * #require} it, pack it, {@link #release} it.
+ * #require} it, pack it, {@link #release} it. Measured with 1136 MiB of bf16 weights copied so: the
+ * process's peak (VmHWM) rose by 1169 MiB; without the releases by 2275 MiB.
  */
 public final class Checkpoint implements AutoCloseable {
 

@@ -18,9 +18,11 @@ import java.util.Set;
  *
  * <p>Memory: nothing is copied. Pages come in as tensors are read and belong to the page cache, so
  * the kernel can take them back at any time without writing; they still count in the process's
- * resident set while mapped, which {@link #release} ends for one tensor. Thread-safe. The file must
- * not be cut short by another process while it is open: a read past the new end fails the thread
- * with an {@link InternalError}.
+ * resident set while mapped, which {@link #release} ends for one tensor. Thread-safe.
+ *
+ * <p>The file must not be cut short by another process while it is open: reading past the new end
+ * is an {@link InternalError} in Java and ends the process in native code. Replace a model by
+ * renaming a new file over it, as download tools do.
  */
 public final class SafetensorsFile implements AutoCloseable {
 

@@ -2,8 +2,10 @@ package dev.weir.engine.load;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.management.ThreadMXBean;
 import dev.weir.engine.testing.SafetensorsBytes;
 import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -16,6 +18,12 @@ class SafetensorsFuzzTest {
 
   private static final long SEED = 20261121;
   private static final int ROUNDS = 3000;
+
+  /** Generous for a file of 300 bytes (first use loads classes), and far below what they claim. */
+  private static final long MAX_ALLOCATED_BYTES = 16 << 20;
+
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
   private static final List<String> SPLICES =
       List.of(
           "-1",
@@ -55,6 +63,7 @@ class SafetensorsFuzzTest {
     for (int round = 0; round < ROUNDS; round++) {
       byte[] mutant = mutate(valid, random);
       SafetensorsBytes.write(path, mutant);
+      long allocatedBefore = THREADS.getCurrentThreadAllocatedBytes();
       try (SafetensorsFile file = SafetensorsFile.open(path)) {
         long total = 0;
         for (String name : file.names()) {
@@ -70,6 +79,9 @@ class SafetensorsFuzzTest {
         assertThat(e.getMessage()).as("round %d", round).contains("fuzz.safetensors");
         refused++;
       }
+      assertThat(THREADS.getCurrentThreadAllocatedBytes() - allocatedBefore)
+          .as("bytes allocated in round %d", round)
+          .isLessThan(MAX_ALLOCATED_BYTES);
     }
     // Both outcomes must occur, or the mutations are too wild or too tame to test anything.
     assertThat(opened).isGreaterThan(ROUNDS / 100);

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 
 /** Writes model directories of a few kilobytes with every tensor a configuration asks for. */
 final class TinyModels {
@@ -31,13 +32,14 @@ final class TinyModels {
     fields.put("sliding_window", "null");
     fields.putAll(changes);
     fields.values().removeIf(ABSENT::equals);
-    return "{"
-        + String.join(
-            ",",
-            fields.entrySet().stream()
-                .map(field -> "\"" + field.getKey() + "\":" + field.getValue())
-                .toList())
-        + "}";
+    return json(fields);
+  }
+
+  /** An object whose values are JSON already. */
+  static String json(Map<String, String> fields) {
+    return fields.entrySet().stream()
+        .map(field -> "\"" + field.getKey() + "\":" + field.getValue())
+        .collect(Collectors.joining(",", "{", "}"));
   }
 
   /** As the value of a change: the field is left out. */
