@@ -20,7 +20,7 @@ final class Corpus {
     if (kind < 5) {
       return new Document(List.of(Document.Turn.plain(Stories.tell(dice))));
     }
-    if (kind < 40) {
+    if (kind < 45) {
       return Arithmetic.drill(dice);
     }
     return conversation(dice.chance(0.55) ? 1 : dice.between(2, 5));
@@ -49,10 +49,10 @@ final class Corpus {
 
   private Exchange exchange() {
     int kind = dice.between(0, 99);
-    if (kind < 50) {
+    if (kind < 51) {
       return Arithmetic.draw(dice);
     }
-    if (kind < 69) {
+    if (kind < 70) {
       return Words.draw(dice);
     }
     if (kind < 86) {

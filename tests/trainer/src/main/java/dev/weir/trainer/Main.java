@@ -51,7 +51,7 @@ public final class Main {
     Path directory = Path.of(args[0]);
     int steps = Integer.parseInt(args[1]);
     Vocabulary vocabulary = vocabulary();
-    ModelShape shape = new ModelShape(vocabulary.size(), 192, 5, 6, 2, 32, 512, 1024);
+    ModelShape shape = new ModelShape(vocabulary.size(), 192, 4, 6, 2, 32, 448, 1024);
     LOG.log(
         System.Logger.Level.INFO,
         "%d tokens in the vocabulary, %d parameters"

@@ -10,17 +10,17 @@ import java.util.function.Supplier;
 /** Trains the model on batches of packed documents. */
 final class Training {
   /** Tokens of a step; few, because many steps teach sums better than large ones. */
-  private static final int SHORT_ROWS = 8;
+  private static final int SHORT_ROWS = 5;
 
-  private static final int SHORT_LENGTH = 256;
+  private static final int SHORT_LENGTH = 224;
 
   /** Every so many steps the rows are as long as the context. */
   private static final int LONG_EVERY = 16;
 
-  private static final int LONG_ROWS = 2;
+  private static final int LONG_ROWS = 1;
 
   private static final int REPORT_EVERY = 50;
-  private static final double PEAK_RATE = 2.5e-3;
+  private static final double PEAK_RATE = 2e-3;
   private static final double LAST_RATE = 2e-5;
   private static final int WARM_UP_STEPS = 200;
 
