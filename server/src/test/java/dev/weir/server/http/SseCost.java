@@ -16,6 +16,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -129,13 +130,15 @@ final class SseCost {
         channel.configureBlocking(false);
         channel.register(selector, SelectionKey.OP_READ);
       }
-      while (!selector.keys().isEmpty()) {
+      AtomicInteger open = new AtomicInteger(STREAMS);
+      while (open.get() > 0) {
         selector.select(
             key -> {
               try {
                 SocketChannel channel = (SocketChannel) key.channel();
                 if (channel.read(buffer.clear()) < 0) {
                   channel.close();
+                  open.decrementAndGet();
                 }
               } catch (IOException e) {
                 throw new IllegalStateException(e);
