@@ -37,8 +37,11 @@ import org.slf4j.LoggerFactory;
  * only shuts down its writing side: the two look the same until something is written, and an
  * abandoned request must stop while it is still queued. A client that half-closes gets no answer.
  *
- * <p><b>JVM flags.</b> On JDK 25 pass {@code --enable-native-access=ALL-UNNAMED}: it silences the
- * warning and lets Netty free off-heap memory by a direct call.
+ * <p><b>JVM flags.</b> On JDK 25 pass {@code --enable-native-access=ALL-UNNAMED}: Netty then frees
+ * off-heap memory by a direct call; without it, by closing a shared arena, which stops every thread
+ * for a handshake (measured for an allocation and its free: 16 µs against 283 µs). {@code
+ * --sun-misc-unsafe-memory-access=allow} halves the 16 µs again; neither flag is needed to avoid a
+ * warning, and pooling makes both rare.
  */
 // A failed write or close ends the channel, and that is seen in channelInactive.
 @SuppressWarnings("FutureReturnValueIgnored")
