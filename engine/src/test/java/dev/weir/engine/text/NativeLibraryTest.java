@@ -23,7 +23,7 @@ class NativeLibraryTest {
           " (ai\\.djl\\.(?!huggingface\\.tokenizers\\.jni\\.(TokenizersLibrary|CharSpan) )"
               + "|com\\.sun\\.jna\\."
               + "|java\\.net\\.(InetAddress|Socket|HttpURLConnection|http)"
-              + "|sun\\.nio\\.ch\\.(SocketChannelImpl|DatagramChannelImpl)"
+              + "|sun\\.nio\\.ch\\.Net "
               + "|java\\.lang\\.ProcessImpl)");
 
   /** What the child process runs: a whole life of a tokenizer. */
