@@ -27,14 +27,10 @@ static inline uint16_t weir_f32_to_bf16(float value) {
   return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+// Without a branch, so that loops over it become vectors: the half's exponent and mantissa, moved into place, are its
+// magnitude times 2^-112, denormals included; infinities and NaNs get the exponent that says so.
 static inline float weir_f16_to_f32(uint16_t half) {
-  uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-  uint32_t exponent = (half >> 10) & 0x1f;
-  uint32_t mantissa = half & 0x3ff;
-  if (exponent == 0x1f) return weir_bits_to_f32(sign | 0x7f800000 | (mantissa ? 0x400000 | mantissa << 13 : 0));
-  if (exponent == 0) {
-    float magnitude = (float)mantissa * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  return weir_bits_to_f32(sign | (exponent + 112) << 23 | mantissa << 13);
+  uint32_t magnitude = weir_f32_to_bits(weir_bits_to_f32((uint32_t)(half & 0x7fff) << 13) * 0x1p112f);
+  uint32_t special = (half & 0x7c00) == 0x7c00 ? 0x7f800000 : 0;
+  return weir_bits_to_f32((uint32_t)(half & 0x8000) << 16 | magnitude | special);
 }

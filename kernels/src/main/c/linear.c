@@ -78,9 +78,11 @@ typedef struct {
   int64_t rows;
   int64_t rows_per_chunk;
   int64_t row_blocks;
+  int64_t panels;
+  int64_t panels_per_chunk;
   const char *packed;
   int64_t panel_bytes;
-  int64_t step_bytes;     // of one step of K in a panel
+  int64_t depth_bytes;     // of one of K in a panel
   int64_t depth;
   int64_t outputs;
   const float *bias;
@@ -94,18 +96,13 @@ static void run_tiles(const linear_job *job, int64_t row, int64_t rows, int64_t 
   for (int64_t tile = 0; tile < tiles; tile++) {
     int count = (int)(rows / tiles + (tile < rows % tiles));
     job->kernel->tile(job->a + row * job->a_stride + step * job->a_element, job->a_stride, count, b, depth, c,
-                      c_stride, accumulate);
+                      c_stride, (accumulate ? WEIR_ACCUMULATE : 0) | (tile == 0 ? WEIR_STREAM : 0));
     row += count;
     c += count * c_stride;
   }
 }
 
-static void linear_chunk(void *context, int64_t chunk, int worker) {
-  (void)worker;
-  const linear_job *job = context;
-  int64_t panel = chunk / job->row_blocks;
-  int64_t first = chunk % job->row_blocks * job->rows_per_chunk;
-  int64_t rows = weir_min(job->rows_per_chunk, job->rows - first);
+static void linear_panel(const linear_job *job, int64_t panel, int64_t first, int64_t rows) {
   int64_t output = panel * PANEL;
   int64_t width = weir_min(PANEL, job->outputs - output);
   const char *b = job->packed + panel * job->panel_bytes;
@@ -114,7 +111,7 @@ static void linear_chunk(void *context, int64_t chunk, int worker) {
     // A block of K passes all tokens while it is in cache; between blocks the sums rest in `out`, unrounded.
     int64_t block = rows <= job->kernel->tile_rows ? job->depth : job->kernel->depth_block;
     for (int64_t step = 0; step < job->depth; step += block) {
-      run_tiles(job, first, rows, step, weir_min(block, job->depth - step), b + step * job->step_bytes, out,
+      run_tiles(job, first, rows, step, weir_min(block, job->depth - step), b + step * job->depth_bytes, out,
                 job->outputs, step > 0);
     }
   } else {
@@ -135,8 +132,17 @@ static void linear_chunk(void *context, int64_t chunk, int worker) {
   }
 }
 
+static void linear_chunk(void *context, int64_t chunk, int worker) {
+  (void)worker;
+  const linear_job *job = context;
+  int64_t panel = chunk / job->row_blocks * job->panels_per_chunk;
+  int64_t end = weir_min(panel + job->panels_per_chunk, job->panels);
+  int64_t row = chunk % job->row_blocks * job->rows_per_chunk;
+  for (; panel < end; panel++) linear_panel(job, panel, row, weir_min(job->rows_per_chunk, job->rows - row));
+}
+
 // Enough chunks that a thread that is late leaves little behind.
-#define CHUNKS_PER_THREAD 4
+#define CHUNKS_PER_THREAD 8
 
 // out [rows][outputs] = in [rows][columns] · weight + bias, all activations F32; bias may be NULL.
 WEIR_EXPORT int weir_linear(weir_device *device, int64_t rows, const float *in, int type, int64_t outputs,
@@ -151,7 +157,7 @@ WEIR_EXPORT int weir_linear(weir_device *device, int64_t rows, const float *in, 
       .rows = rows,
       .packed = packed,
       .panel_bytes = panel_bytes(type, columns),
-      .step_bytes = PANEL * element_bytes(type),
+      .depth_bytes = PANEL * element_bytes(type),
       // Only kernels that read rounded, padded activations walk the padding of K.
       .depth = kernel->rounds_to_bf16 ? depth : columns,
       .outputs = outputs,
@@ -169,11 +175,14 @@ WEIR_EXPORT int weir_linear(weir_device *device, int64_t rows, const float *in, 
     job.a_stride = stride * 2;
     job.a_element = 2;
   }
-  int64_t panels = weir_ceil_div(outputs, PANEL);
-  int64_t blocks = weir_ceil_div(CHUNKS_PER_THREAD * weir_threads(device), panels);
-  job.rows_per_chunk = weir_round_up(weir_ceil_div(rows, blocks), kernel->tile_rows);
+  // Whole panels first; where they are too few for the threads, tokens are cut as well.
+  int64_t wanted = (int64_t)CHUNKS_PER_THREAD * weir_threads(device);
+  job.panels = weir_ceil_div(outputs, PANEL);
+  job.panels_per_chunk = job.panels < wanted ? 1 : job.panels / wanted;
+  job.rows_per_chunk = weir_round_up(weir_ceil_div(rows, weir_ceil_div(wanted, job.panels)), kernel->tile_rows);
   job.row_blocks = weir_ceil_div(rows, job.rows_per_chunk);
-  weir_parallel_for_work(device, rows * outputs * columns, panels * job.row_blocks, linear_chunk, &job);
+  int64_t chunks = weir_ceil_div(job.panels, job.panels_per_chunk) * job.row_blocks;
+  weir_parallel_for_work(device, rows * outputs * columns, chunks, linear_chunk, &job);
   return WEIR_OK;
 }
 

@@ -1,21 +1,29 @@
 // The linear family: packed weights, and the tile kernels that multiply by them.
 //
-// Packed form of a weight [N][K]: panels of 64 outputs, each one linear stream over K, rows past N zero:
-//   F32, F16: [ceil(N/64)][K][64]
-//   BF16:     [ceil(N/64)][K'/2][64][2], K' = K rounded up to 32, padded with zeros; the operand order of
+// Packed form of a weight [N][K]: panels of 32 outputs, each one linear stream over K, rows past N zero:
+//   F32, F16: [ceil(N/32)][K][32]
+//   BF16:     [ceil(N/32)][K'/2][32][2], K' = K rounded up to 32, padded with zeros; the operand order of
 //             vdpbf16ps and TDPBF16PS
+//
+// 32 outputs: two 512-bit vectors, so that 12 tokens fill the registers and up to 12 read the weights once; and two
+// AMX tiles, so that 32 tokens × 32 outputs are 2 × 2 tiles of sums.
 #pragma once
 
 #include "weir.h"
 
-#define PANEL 64
+#define PANEL 32
 #define BF16_DEPTH_MULTIPLE 32
 
-// c[r][0…63] (+)= sum over k of a[r][k] * b[k][0…63], k ascending, one accumulator per element.
+typedef enum {
+  WEIR_ACCUMULATE = 1, // c holds the sum of the steps before
+  WEIR_STREAM = 2,     // b comes from memory: no call before has just read it
+} weir_pass;
+
+// c[r][0…31] (+)= sum over k of a[r][k] * b[k][0…31], k ascending, one accumulator per element.
 // a: rows of F32, or of BF16 padded to `depth` where the kernel converts; a_stride in bytes.
-// b: `depth` steps of a panel. c_stride in floats. accumulate: c holds the sum of the steps before.
+// b: `depth` steps of a panel. c_stride in floats. pass: a set of weir_pass.
 typedef void weir_tile_fn(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                          int64_t c_stride, int accumulate);
+                          int64_t c_stride, int pass);
 
 typedef struct {
   weir_tile_fn *tile;

@@ -2,8 +2,8 @@
 // in ascending order inside the instruction and the steps in ascending order outside, so an element's sum has the
 // same order in both shapes below and with any number of tokens.
 //
-//   up to 16 tokens: 1 × 4 tiles, the panel's whole width: one linear stream of weights (decode)
-//   up to 32 tokens: 2 × 2 tiles, half a panel at a time: every tile that is loaded is used twice (prefill)
+//   up to 16 tokens: 1 × 2 tiles of sums
+//   up to 32 tokens: 2 × 2 tiles of sums: every tile that is loaded is used twice
 #include "linear.h"
 #include "tiles.h"
 
@@ -12,57 +12,54 @@
 #define TILE_BYTES 64              // of one row of a tile
 #define PAIR_BYTES (PANEL * 4)     // one pair of K in a panel: the row stride of a weight tile
 #define STEP_BYTES (DEPTH / 2 * PAIR_BYTES)
-#define PREFETCH_BYTES (2 * STEP_BYTES)
+#define PREFETCH_BYTES (4 * STEP_BYTES) // how far ahead of its use a panel's stream is asked for
 
 static void configure(const int *rows) {
   tile_config config = {.palette = 1};
   for (int tile = 0; tile < 8; tile++) {
     config.rows[tile] = (uint8_t)rows[tile];
-    config.row_bytes[tile] = TILE_BYTES;
+    config.row_bytes[tile] = rows[tile] ? TILE_BYTES : 0; // LDTILECFG wants both zero or neither
   }
   TILE_CONFIGURE(&config);
 }
 
+static void prefetch_step(const char *b) {
+  for (int line = 0; line < STEP_BYTES; line += 64) TILE_PREFETCH(b + PREFETCH_BYTES + line);
+}
+
 static void narrow(const char *a, int64_t a_stride, int rows, const char *b, int64_t depth, float *c, int64_t c_stride,
-                   int accumulate) {
-  // Tiles 0 … 3: sums; 4: tokens; 5 … 7: weights.
-  configure((int[]){rows, rows, rows, rows, rows, 16, 16, 16});
+                   int pass) {
+  // Tiles 0, 1: sums; 4: tokens; 6, 7: weights.
+  configure((int[8]){rows, rows, 0, 0, rows, 0, 16, 16});
   int64_t stride = c_stride * 4;
-  if (accumulate) {
+  if (pass & WEIR_ACCUMULATE) {
     TILE_LOAD(0, c, stride);
     TILE_LOAD(1, c + 16, stride);
-    TILE_LOAD(2, c + 32, stride);
-    TILE_LOAD(3, c + 48, stride);
   } else {
     TILE_ZERO(0);
     TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
   }
   for (int64_t k = 0; k < depth; k += DEPTH, a += TILE_BYTES, b += STEP_BYTES) {
-    for (int line = 0; line < STEP_BYTES; line += 64) TILE_PREFETCH(b + PREFETCH_BYTES + line);
+    if (pass & WEIR_STREAM) prefetch_step(b);
     TILE_LOAD(4, a, a_stride);
-    TILE_LOAD(5, b, PAIR_BYTES);
-    TILE_DOT_BF16(0, 4, 5);
-    TILE_LOAD(6, b + 64, PAIR_BYTES);
-    TILE_DOT_BF16(1, 4, 6);
-    TILE_LOAD(7, b + 128, PAIR_BYTES);
-    TILE_DOT_BF16(2, 4, 7);
-    TILE_LOAD(5, b + 192, PAIR_BYTES);
-    TILE_DOT_BF16(3, 4, 5);
+    TILE_LOAD(6, b, PAIR_BYTES);
+    TILE_DOT_BF16(0, 4, 6);
+    TILE_LOAD(7, b + 64, PAIR_BYTES);
+    TILE_DOT_BF16(1, 4, 7);
   }
   TILE_STORE(0, c, stride);
   TILE_STORE(1, c + 16, stride);
-  TILE_STORE(2, c + 32, stride);
-  TILE_STORE(3, c + 48, stride);
 }
 
-static void half_panel(const char *a, int64_t a_stride, const char *b, int64_t depth, float *c, int64_t c_stride,
-                       int accumulate) {
+static void wide(const char *a, int64_t a_stride, int rows, const char *b, int64_t depth, float *c, int64_t c_stride,
+                 int pass) {
+  // Tiles 0, 1: sums of the upper 16 tokens; 2, 3: of the rest; 4, 5: tokens; 6, 7: weights.
+  int lower = rows - TILE_TOKENS;
+  configure((int[8]){16, 16, lower, lower, 16, lower, 16, 16});
   int64_t stride = c_stride * 4;
   const char *a_lower = a + TILE_TOKENS * a_stride;
   float *c_lower = c + TILE_TOKENS * c_stride;
-  if (accumulate) {
+  if (pass & WEIR_ACCUMULATE) {
     TILE_LOAD(0, c, stride);
     TILE_LOAD(1, c + 16, stride);
     TILE_LOAD(2, c_lower, stride);
@@ -89,28 +86,19 @@ static void half_panel(const char *a, int64_t a_stride, const char *b, int64_t d
   TILE_STORE(3, c_lower + 16, stride);
 }
 
-static void wide(const char *a, int64_t a_stride, int rows, const char *b, int64_t depth, float *c, int64_t c_stride,
-                 int accumulate) {
-  // Tiles 0, 1: sums of the upper 16 tokens; 2, 3: of the rest; 4, 5: tokens; 6, 7: weights.
-  int lower = rows - TILE_TOKENS;
-  configure((int[]){16, 16, lower, lower, 16, lower, 16, 16});
-  half_panel(a, a_stride, b, depth, c, c_stride, accumulate);
-  half_panel(a, a_stride, b + 128, depth, c + 32, c_stride, accumulate);
-}
-
 static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                      int64_t c_stride, int accumulate) {
+                      int64_t c_stride, int pass) {
   if (rows <= TILE_TOKENS) {
-    narrow(a, a_stride, rows, b, depth, c, c_stride, accumulate);
+    narrow(a, a_stride, rows, b, depth, c, c_stride, pass);
   } else {
-    wide(a, a_stride, rows, b, depth, c, c_stride, accumulate);
+    wide(a, a_stride, rows, b, depth, c, c_stride, pass);
   }
   TILE_RELEASE(); // so that a switch of threads does not carry 8 KiB of tiles along
 }
 
-// A block of 256 of K is 32 KiB of a panel: it stays in a 48 KiB first-level cache while the tokens pass.
+// A block of 512 of K is 32 KiB of a panel: it stays in a 48 KiB first-level cache while the tokens pass.
 #if defined(WEIR_EMULATE_TILES)
-const weir_linear_kernel weir_linear_bf16_amx_emulated = {tile_bf16, 2 * TILE_TOKENS, 256, 1};
+const weir_linear_kernel weir_linear_bf16_amx_emulated = {tile_bf16, 2 * TILE_TOKENS, 512, 1};
 #else
-const weir_linear_kernel weir_linear_bf16_amx = {tile_bf16, 2 * TILE_TOKENS, 256, 1};
+const weir_linear_kernel weir_linear_bf16_amx = {tile_bf16, 2 * TILE_TOKENS, 512, 1};
 #endif

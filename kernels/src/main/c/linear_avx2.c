@@ -1,11 +1,11 @@
 // F32 arithmetic on 256-bit vectors: fused multiply-add, k ascending. Sixteen registers hold rows × vectors sums:
-// one token takes the panel's whole width, so that decode reads one stream; more tokens take it in parts.
+// up to three tokens take the panel's whole width, so that decode reads one stream; more take it in halves.
 #include <immintrin.h>
 
 #include "linear.h"
 
 #define MAX_ROWS 6
-#define MAX_VECTORS 8
+#define MAX_VECTORS 4
 #define LANES 8
 #define PREFETCH_BYTES 2048
 
@@ -34,13 +34,13 @@ INLINE void load_bf16_odd(const char *b, const int vectors, __m256 *w) {
 
 // `vectors` × 8 outputs from output `first` on.
 INLINE void part(const int rows, const int vectors, const int type, int first, const char *a, int64_t a_stride,
-                 const char *b, int64_t depth, float *c, int64_t c_stride, int accumulate) {
+                 const char *b, int64_t depth, float *c, int64_t c_stride, int pass) {
   __m256 sums[MAX_ROWS][MAX_VECTORS];
   __m256 w[MAX_VECTORS];
   c += first;
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) {
-      sums[r][v] = accumulate ? _mm256_loadu_ps(c + r * c_stride + v * LANES) : _mm256_setzero_ps();
+      sums[r][v] = pass & WEIR_ACCUMULATE ? _mm256_loadu_ps(c + r * c_stride + v * LANES) : _mm256_setzero_ps();
     }
   }
   if (type == WEIR_BF16) {
@@ -78,39 +78,40 @@ INLINE void part(const int rows, const int vectors, const int type, int first, c
 }
 
 INLINE void parts(const int rows, const int vectors, const int type, const char *a, int64_t a_stride, const char *b,
-                  int64_t depth, float *c, int64_t c_stride, int accumulate) {
+                  int64_t depth, float *c, int64_t c_stride, int pass) {
   for (int first = 0; first < PANEL; first += vectors * LANES) {
-    part(rows, vectors, type, first, a, a_stride, b, depth, c, c_stride, accumulate);
+    part(rows, vectors, type, first, a, a_stride, b, depth, c, c_stride, pass);
   }
 }
 
 INLINE void tile_of(const int type, const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                    int64_t c_stride, int accumulate) {
+                    int64_t c_stride, int pass) {
   switch (rows) {
-  case 1: parts(1, 8, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
-  case 2: parts(2, 4, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
-  case 3: parts(3, 2, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
-  case 4: parts(4, 2, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
-  case 5: parts(5, 2, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
-  default: parts(6, 2, type, a, a_stride, b, depth, c, c_stride, accumulate); break;
+  case 1: parts(1, 4, type, a, a_stride, b, depth, c, c_stride, pass); break;
+  case 2: parts(2, 4, type, a, a_stride, b, depth, c, c_stride, pass); break;
+  case 3: parts(3, 4, type, a, a_stride, b, depth, c, c_stride, pass); break;
+  case 4: parts(4, 2, type, a, a_stride, b, depth, c, c_stride, pass); break;
+  case 5: parts(5, 2, type, a, a_stride, b, depth, c, c_stride, pass); break;
+  default: parts(6, 2, type, a, a_stride, b, depth, c, c_stride, pass); break;
   }
 }
 
 static void tile_f32(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                     int64_t c_stride, int accumulate) {
-  tile_of(WEIR_F32, a, a_stride, rows, b, depth, c, c_stride, accumulate);
+                     int64_t c_stride, int pass) {
+  tile_of(WEIR_F32, a, a_stride, rows, b, depth, c, c_stride, pass);
 }
 
 static void tile_f16(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                     int64_t c_stride, int accumulate) {
-  tile_of(WEIR_F16, a, a_stride, rows, b, depth, c, c_stride, accumulate);
+                     int64_t c_stride, int pass) {
+  tile_of(WEIR_F16, a, a_stride, rows, b, depth, c, c_stride, pass);
 }
 
 static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                      int64_t c_stride, int accumulate) {
-  tile_of(WEIR_BF16, a, a_stride, rows, b, depth, c, c_stride, accumulate);
+                      int64_t c_stride, int pass) {
+  tile_of(WEIR_BF16, a, a_stride, rows, b, depth, c, c_stride, pass);
 }
 
-const weir_linear_kernel weir_linear_f32_avx2 = {tile_f32, MAX_ROWS, 256, 0};
-const weir_linear_kernel weir_linear_f16_avx2 = {tile_f16, MAX_ROWS, 512, 0};
-const weir_linear_kernel weir_linear_bf16_avx2 = {tile_bf16, MAX_ROWS, 512, 0};
+// Blocks of K whose part of a panel is 64 KiB, half of a small second-level cache.
+const weir_linear_kernel weir_linear_f32_avx2 = {tile_f32, MAX_ROWS, 512, 0};
+const weir_linear_kernel weir_linear_f16_avx2 = {tile_f16, MAX_ROWS, 1024, 0};
+const weir_linear_kernel weir_linear_bf16_avx2 = {tile_bf16, MAX_ROWS, 1024, 0};

@@ -1,35 +1,33 @@
-// BF16 by vdpbf16ps: pairs of K, ascending; 6 tokens × 64 outputs in 24 registers.
+// BF16 by vdpbf16ps: pairs of K, ascending; 12 tokens × 32 outputs in 24 registers.
 #include <immintrin.h>
 #include <string.h>
 
 #include "convert.h"
 #include "linear.h"
+#include "rows.h"
 
-#define TILE_ROWS 6
-#define VECTORS 4
-#define STEP_BYTES 256 // one pair of K, 64 outputs
-
-// How far ahead of its use the panel's stream is asked for.
-#define PREFETCH_BYTES 4096
+#define VECTORS 2
+#define STEP_BYTES 128 // one pair of K, 32 outputs
 
 static inline __attribute__((always_inline)) void tile(const int rows, const char *a, int64_t a_stride, const char *b,
                                                        int64_t pairs, float *c, int64_t c_stride,
-                                                       int accumulate) {
-  __m512 sums[TILE_ROWS][VECTORS];
+                                                       int pass) {
+  __m512 sums[WEIR_MAX_ROWS][VECTORS];
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < VECTORS; v++) {
-      sums[r][v] = accumulate ? _mm512_loadu_ps(c + r * c_stride + v * 16) : _mm512_setzero_ps();
+      sums[r][v] = pass & WEIR_ACCUMULATE ? _mm512_loadu_ps(c + r * c_stride + v * 16) : _mm512_setzero_ps();
     }
   }
+  weir_rows from = weir_rows_at(a, a_stride);
   for (int64_t p = 0; p < pairs; p++, b += STEP_BYTES) {
     __m512bh w[VECTORS];
     for (int v = 0; v < VECTORS; v++) {
-      _mm_prefetch(b + PREFETCH_BYTES + v * 64, _MM_HINT_T0);
+      _mm_prefetch(b + WEIR_AHEAD_BYTES(rows) + v * 64, _MM_HINT_T1);
       w[v] = (__m512bh)_mm512_load_si512(b + v * 64);
     }
     for (int r = 0; r < rows; r++) {
       int pair;
-      memcpy(&pair, a + r * a_stride + p * 4, sizeof pair);
+      memcpy(&pair, weir_row(&from, r) + p * 4, sizeof pair);
       __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
       for (int v = 0; v < VECTORS; v++) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], x, w[v]);
     }
@@ -40,16 +38,12 @@ static inline __attribute__((always_inline)) void tile(const int rows, const cha
 }
 
 static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, int64_t depth, float *c,
-                      int64_t c_stride, int accumulate) {
+                      int64_t c_stride, int pass) {
   int64_t pairs = depth / 2;
-  switch (rows) {
-  case 1: tile(1, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  case 2: tile(2, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  case 3: tile(3, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  case 4: tile(4, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  case 5: tile(5, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  default: tile(6, a, a_stride, b, pairs, c, c_stride, accumulate); break;
-  }
+#define CASE(n) \
+  case n: tile(n, a, a_stride, b, pairs, c, c_stride, pass); break;
+  switch (rows) { WEIR_EACH_ROWS(CASE) }
+#undef CASE
 }
 
 void weir_round_avx512bf16(const float *in, int64_t count, uint16_t *out) {
@@ -60,4 +54,5 @@ void weir_round_avx512bf16(const float *in, int64_t count, uint16_t *out) {
   for (; k < count; k++) out[k] = weir_f32_to_bf16(in[k]);
 }
 
-const weir_linear_kernel weir_linear_bf16_avx512bf16 = {tile_bf16, TILE_ROWS, 1024, 1};
+// A block of 2048 of K is 128 KiB of a panel, a small part of the second-level cache.
+const weir_linear_kernel weir_linear_bf16_avx512bf16 = {tile_bf16, WEIR_MAX_ROWS, 2048, 1};
