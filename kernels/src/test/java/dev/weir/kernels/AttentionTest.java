@@ -3,10 +3,12 @@ package dev.weir.kernels;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -40,23 +42,21 @@ class AttentionTest {
     return new AttentionRun(random, shape, rotaryDim, random.nextBoolean(), lengths);
   }
 
-  @ParameterizedTest
-  @MethodSource("devices")
-  void attention_of_random_shapes_is_close_to_float64(DeviceCase device) {
-    for (long seed = 0; seed < 3L * HEAD_DIMS.length; seed++) {
-      AttentionRun run = draw(seed, 1, 63, 64, 65, 1 + new Random(seed).nextInt(200));
-      assertCloseToFloat64(device, run, "seed " + seed);
+  @Test
+  void attention_of_random_shapes_is_close_to_float64() {
+    for (long seed = 0; seed < 2L * HEAD_DIMS.length; seed++) {
+      AttentionRun run = draw(seed, 1, 63, 64, 65, 1 + new Random(seed).nextInt(150));
+      assertCloseToFloat64(run, "seed " + seed);
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("devices")
-  void attention_across_segments_is_close_to_float64(DeviceCase device) {
+  @Test
+  void attention_across_segments_is_close_to_float64() {
     for (int window : new int[] {AttentionShape.NO_WINDOW, 1000, 1024}) {
-      AttentionShape shape = new AttentionShape(2, 1, 16, 0.25f, window, 0);
+      AttentionShape shape = new AttentionShape(2, 1, 8, 0.35f, window, 0);
       int length = 2 * AttentionShape.SEGMENT_TOKENS + 70;
-      AttentionRun run = new AttentionRun(new Random(window), shape, 16, false, length);
-      assertCloseToFloat64(device, run, "window " + window);
+      AttentionRun run = new AttentionRun(new Random(window), shape, 8, false, length);
+      assertCloseToFloat64(run, "window " + window);
     }
   }
 
@@ -64,7 +64,7 @@ class AttentionTest {
   @MethodSource("devices")
   void a_token_has_the_same_bits_in_any_chunk_and_any_batch(DeviceCase device) {
     for (long seed = 0; seed < HEAD_DIMS.length; seed++) {
-      AttentionRun run = draw(seed, 1, 63, 64, 65, 150);
+      AttentionRun run = draw(seed, 1, 63, 64, 65, 130);
       assertSameBits(device, run, seed, 1, 7, 64, ALL);
     }
   }
@@ -110,34 +110,28 @@ class AttentionTest {
     }
   }
 
-  private static void assertCloseToFloat64(DeviceCase device, AttentionRun run, String what) {
-    try (DeviceFixture fixture = device.open()) {
-      AttentionShape shape = run.shape;
-      int headDim = shape.headDim();
-      AttentionRun.Results results = run.run(fixture, run.oneByOne(), new Random(1));
-      for (int s = 0; s < run.sequences.size(); s++) {
-        float[] rows = fixture.rounded(run.sequences.get(s));
-        int length = run.length(s);
-        for (int kvHead = 0; kvHead < shape.kvHeads(); kvHead++) {
-          double[][] keys = new double[length][];
-          double[][] values = new double[length][headDim];
-          for (int p = 0; p < length; p++) {
-            keys[p] = Float64.rotated(run, rows, shape.heads() + kvHead, p);
-            int at = p * shape.qkvColumns() + (shape.heads() + shape.kvHeads() + kvHead) * headDim;
-            for (int i = 0; i < headDim; i++) {
-              values[p][i] = rows[at + i];
-            }
-          }
-          int group = shape.heads() / shape.kvHeads();
-          for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
-            for (int p = 0; p < length; p++) {
-              double[] query = Float64.rotated(run, rows, head, p);
-              int at = (p * shape.heads() + head) * headDim;
-              double[] expected = Float64.attention(shape, query, keys, values, p);
-              String where = what + ": " + shape + " sequence " + s + " head " + head + " at " + p;
-              assertClose(results.queries().get(s), at, query, fixture.activation, where);
-              assertClose(results.attention().get(s), at, expected, fixture.kv, where);
-            }
+  /** Every device's results against one computation in float64. */
+  private static void assertCloseToFloat64(AttentionRun run, String what) {
+    AttentionShape shape = run.shape;
+    List<double[][]> queries = new ArrayList<>(); // [sequence][position * heads + head][element]
+    List<double[][]> attention = new ArrayList<>();
+    for (float[] rows : run.sequences) {
+      queries.add(Float64.queries(run, rows));
+      attention.add(Float64.attention(run, rows));
+    }
+    for (DeviceCase device : devices()) {
+      try (DeviceFixture fixture = device.open()) {
+        AttentionRun.Results results = run.run(fixture, run.oneByOne(), new Random(1));
+        for (int s = 0; s < run.sequences.size(); s++) {
+          for (int i = 0; i < queries.get(s).length; i++) {
+            String where =
+                device + ", " + what + ": " + shape + ", sequence " + s + ", position "
+                    + i / shape.heads() + ", head " + i % shape.heads();
+            int at = i * shape.headDim();
+            double[] query = queries.get(s)[i];
+            double[] expected = attention.get(s)[i];
+            assertClose(results.queries().get(s), at, query, fixture.activation, where);
+            assertClose(results.attention().get(s), at, expected, fixture.kv, where);
           }
         }
       }

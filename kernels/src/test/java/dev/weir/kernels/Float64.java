@@ -49,6 +49,43 @@ final class Float64 {
     return x;
   }
 
+  /** The finished queries of a sequence, [position * heads + head][element]. */
+  static double[][] queries(AttentionRun run, float[] rows) {
+    int heads = run.shape.heads();
+    double[][] queries = new double[rows.length / run.shape.qkvColumns() * heads][];
+    for (int i = 0; i < queries.length; i++) {
+      queries[i] = rotated(run, rows, i % heads, i / heads);
+    }
+    return queries;
+  }
+
+  /** The attention of a sequence, [position * heads + head][element]. */
+  static double[][] attention(AttentionRun run, float[] rows) {
+    AttentionShape shape = run.shape;
+    int length = rows.length / shape.qkvColumns();
+    int group = shape.heads() / shape.kvHeads();
+    double[][] queries = queries(run, rows);
+    double[][] out = new double[queries.length][];
+    for (int kvHead = 0; kvHead < shape.kvHeads(); kvHead++) {
+      double[][] keys = new double[length][];
+      double[][] values = new double[length][shape.headDim()];
+      int value = (shape.heads() + shape.kvHeads() + kvHead) * shape.headDim();
+      for (int p = 0; p < length; p++) {
+        keys[p] = rotated(run, rows, shape.heads() + kvHead, p);
+        for (int i = 0; i < shape.headDim(); i++) {
+          values[p][i] = rows[p * shape.qkvColumns() + value + i];
+        }
+      }
+      for (int p = 0; p < length; p++) {
+        for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+          int row = p * shape.heads() + head;
+          out[row] = attention(shape, queries[row], keys, values, p);
+        }
+      }
+    }
+    return out;
+  }
+
   /** Attention of one token over keys and values of the positions 0 … position. */
   static double[] attention(
       AttentionShape shape, double[] query, double[][] keys, double[][] values, int position) {

@@ -37,7 +37,7 @@ class LinearTest {
         for (int t = 0; t < rows; t++) {
           for (int n = 0; n < outputs; n++) {
             double expected = Float64.dot(in, t * columns, weights, n * columns, columns) + bias[n];
-            double bits = device.weights() == DType.BF16 ? 0x1p-8 : 0x1p-21;
+            double bits = device.weights() == DType.BF16 ? 0x1p-8 : 0x1p-19;
             assertThat((double) actual[t * outputs + n])
                 .isCloseTo(expected, within(bits * 4 * Math.sqrt(columns)));
           }

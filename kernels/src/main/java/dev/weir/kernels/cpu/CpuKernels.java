@@ -67,7 +67,7 @@ final class CpuKernels implements Kernels {
       Buffer weight,
       float epsilon,
       Buffer out) {
-    throw new UnsupportedOperationException("addRmsNorm");
+    NormCalls.addRmsNorm(device(), rows, dim, residual, delta, weight, epsilon, out);
   }
 
   @Override
@@ -79,7 +79,7 @@ final class CpuKernels implements Kernels {
       Buffer weight,
       float epsilon,
       Buffer out) {
-    throw new UnsupportedOperationException("gatherAddRmsNorm");
+    NormCalls.gatherAddRmsNorm(device(), step, dim, residual, delta, weight, epsilon, out);
   }
 
   @Override
@@ -91,18 +91,18 @@ final class CpuKernels implements Kernels {
       Buffer qkv,
       KvArena cache,
       int layer) {
-    throw new UnsupportedOperationException("rotateAndCache");
+    AttentionCalls.rotateAndCache(device(), step, shape, norm, rotary, qkv, cache, layer);
   }
 
   @Override
   public void attention(
       StepInputs step, AttentionShape shape, Buffer qkv, KvArena cache, int layer, Buffer out) {
-    throw new UnsupportedOperationException("attention");
+    AttentionCalls.attention(device(), step, shape, qkv, cache, layer, out);
   }
 
   @Override
   public void gatedActivation(int rows, int width, Buffer gateUp, Buffer out) {
-    throw new UnsupportedOperationException("gatedActivation");
+    NormCalls.gatedActivation(device(), rows, width, gateUp, out);
   }
 
   @Override
@@ -113,6 +113,6 @@ final class CpuKernels implements Kernels {
 
   @Override
   public void copyBlocks(KvArena cache, int count, Buffer pairs) {
-    throw new UnsupportedOperationException("copyBlocks");
+    AttentionCalls.copyBlocks(device(), cache, count, pairs);
   }
 }

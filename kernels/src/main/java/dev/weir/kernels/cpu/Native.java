@@ -64,6 +64,13 @@ final class Native {
     };
   }
 
+  /** Throws the failure that a status stands for, if it is one. */
+  static void check(int status, String op) {
+    if (status != OK) {
+      throw failure(op, status);
+    }
+  }
+
   /** A downcall declares Throwable but throws nothing of its own. */
   static RuntimeException unexpected(Throwable thrown) {
     if (thrown instanceof Error error) {
