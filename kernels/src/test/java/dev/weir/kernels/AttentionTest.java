@@ -125,8 +125,17 @@ class AttentionTest {
         for (int s = 0; s < run.sequences.size(); s++) {
           for (int i = 0; i < queries.get(s).length; i++) {
             String where =
-                device + ", " + what + ": " + shape + ", sequence " + s + ", position "
-                    + i / shape.heads() + ", head " + i % shape.heads();
+                device
+                    + ", "
+                    + what
+                    + ": "
+                    + shape
+                    + ", sequence "
+                    + s
+                    + ", position "
+                    + i / shape.heads()
+                    + ", head "
+                    + i % shape.heads();
             int at = i * shape.headDim();
             double[] query = queries.get(s)[i];
             double[] expected = attention.get(s)[i];

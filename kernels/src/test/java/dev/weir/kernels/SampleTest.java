@@ -1,6 +1,7 @@
 package dev.weir.kernels;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
@@ -9,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -216,6 +218,29 @@ class SampleTest {
       row.penalties = Map.of(-7, 1, 3, 1, Integer.MIN_VALUE, 1);
       row.presence = 1;
       assertThat(SampleRows.sample(fixture, List.of(row)).getFirst().token()).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void numbers_that_mean_nothing_are_refused_by_name(DeviceCase device) {
+    try (DeviceFixture fixture = device.open()) {
+      Map<String, Consumer<SampleRows.Row>> wrong =
+          Map.of(
+              "temperature", row -> row.temperature = Float.NaN,
+              "top p", row -> row.topP = 0,
+              "min p", row -> row.minP = 1.5f,
+              "top k", row -> row.topK = -1,
+              "repetition penalty", row -> row.repetition = 0,
+              "logprobs", row -> row.logprobs = 21);
+      wrong.forEach(
+          (name, change) -> {
+            SampleRows.Row row = new SampleRows.Row(new float[] {1, 2});
+            change.accept(row);
+            assertThatThrownBy(() -> SampleRows.sample(fixture, List.of(row)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(name);
+          });
     }
   }
 

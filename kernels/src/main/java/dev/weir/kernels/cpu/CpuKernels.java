@@ -108,7 +108,7 @@ final class CpuKernels implements Kernels {
   @Override
   public void sample(
       int rows, int vocabulary, Buffer logits, SampleBuffers parameters, Buffer results) {
-    throw new UnsupportedOperationException("sample");
+    SampleCalls.sample(device(), rows, vocabulary, logits, parameters, results);
   }
 
   @Override

@@ -8,6 +8,7 @@ import dev.weir.kernels.LinearWeight;
 import dev.weir.kernels.QkNorm;
 import dev.weir.kernels.RotaryTable;
 import dev.weir.kernels.SampleBuffers;
+import dev.weir.kernels.SampleChecks;
 import dev.weir.kernels.StepChecks;
 import dev.weir.kernels.StepInputs;
 import java.lang.foreign.MemorySegment;
@@ -95,6 +96,7 @@ final class ReferenceKernels implements Kernels {
   @Override
   public void sample(
       int rows, int vocabulary, Buffer logits, SampleBuffers parameters, Buffer results) {
+    SampleChecks.sampled(rows, vocabulary, logits, parameters, results);
     sample.sample(rows, vocabulary, logits, parameters, results);
   }
 

@@ -174,13 +174,13 @@ final class SampleReference {
     for (int i = 0; i < vocabulary; i++) {
       if (raw[i] > BANNED) {
         sum += Math.exp(raw[i] - max);
-        tops = insert(descending(raw[i], i), tops, Math.min(wanted, SampleLayout.MAX_LOGPROBS));
+        tops = insert(descending(raw[i], i), tops, wanted);
       }
     }
     double logSum = max + Math.log(sum);
     float chosen = token == SampleLayout.NO_TOKEN ? Float.NaN : (float) (raw[token] - logSum);
     result.set(JAVA_FLOAT, SampleLayout.RESULT_LOGPROB, chosen);
-    for (int i = 0; i < Math.min(wanted, SampleLayout.MAX_LOGPROBS); i++) {
+    for (int i = 0; i < wanted; i++) {
       int top = i < tops ? token(candidates[i]) : SampleLayout.NO_TOKEN;
       float logprob = i < tops ? (float) (raw[top] - logSum) : Float.NEGATIVE_INFINITY;
       result.set(JAVA_INT, SampleLayout.RESULT_TOP_TOKENS + 4L * i, top);
