@@ -14,4 +14,7 @@ public sealed interface Buffer permits HostBuffer {
 
   /** Length in bytes. */
   long bytes();
+
+  /** A part of this buffer, which lives as long as the whole. */
+  Buffer slice(long offset, long bytes);
 }

@@ -24,4 +24,9 @@ public record HostBuffer(MemorySegment segment) implements Buffer {
   public long bytes() {
     return segment.byteSize();
   }
+
+  @Override
+  public HostBuffer slice(long offset, long bytes) {
+    return new HostBuffer(segment.asSlice(offset, bytes));
+  }
 }

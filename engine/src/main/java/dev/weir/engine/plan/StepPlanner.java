@@ -13,6 +13,11 @@ package dev.weir.engine.plan;
  * <p>Pure apart from the savings: the same calls give the same plans.
  */
 public final class StepPlanner {
+  /**
+   * A budget that is never spent: no row to protect, or nothing known yet about what prefill costs.
+   */
+  private static final double FREE = Double.POSITIVE_INFINITY;
+
   private final PlanLimits limits;
   private final CostModel cost;
   private final StepWork decodeWork = new StepWork();
@@ -43,7 +48,7 @@ public final class StepPlanner {
     assert tokensLeft >= 0 : "more decode rows than a step has tokens";
     if (prefillWaits && tokensLeft > 0) {
       if (plan.decodeRows() == 0) {
-        fill(demand, plan, tokensLeft, Double.POSITIVE_INFINITY);
+        fill(demand, plan, tokensLeft, FREE);
       } else {
         fillWithinTarget(demand, plan, tokensLeft);
       }
@@ -57,7 +62,7 @@ public final class StepPlanner {
 
   private void fillWithinTarget(StepDemand demand, StepPlan plan, int tokensLeft) {
     double allowance = cost.predict(decodeWork) * (limits.latencyTarget() - 1);
-    double budget = allowance + savedNanos;
+    double budget = cost.learnt() == 0 ? FREE : allowance + savedNanos;
     double spent = fill(demand, plan, tokensLeft, budget);
     if (plan.prefillTokens() == 0 && ++stepsWithoutPrefill >= limits.floorSteps()) {
       int first = firstPrefill(demand);
@@ -81,10 +86,7 @@ public final class StepPlanner {
       }
       int prefix = demand.prefix(entry);
       int limit = Math.min(pending, tokensLeft);
-      int length =
-          budget == Double.POSITIVE_INFINITY
-              ? limit
-              : cost.longestChunk(prefix, budget - spent, limit);
+      int length = budget == FREE ? limit : cost.longestChunk(prefix, budget - spent, limit);
       if (length < Math.min(limits.floorChunk(), limit)) {
         break; // later prompts wait their turn: jumping ahead would starve a long one
       }

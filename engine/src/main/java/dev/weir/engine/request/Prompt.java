@@ -8,7 +8,6 @@ public sealed interface Prompt {
    *
    * @param ids at least one id, each inside the vocabulary
    */
-  @SuppressWarnings("ArrayRecordComponent") // prompts are read, never compared
   record Tokens(int... ids) implements Prompt {}
 
   /**

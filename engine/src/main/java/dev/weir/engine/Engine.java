@@ -1,0 +1,206 @@
+package dev.weir.engine;
+
+import dev.weir.engine.load.Checkpoint;
+import dev.weir.engine.load.ModelDirectory;
+import dev.weir.engine.model.GenerationDefaults;
+import dev.weir.engine.model.ModelConfig;
+import dev.weir.engine.model.ModelConfigReader;
+import dev.weir.engine.model.Transformer;
+import dev.weir.engine.model.Weights;
+import dev.weir.engine.plan.CostModel;
+import dev.weir.engine.plan.PlanLimits;
+import dev.weir.engine.request.EngineStats;
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.InvalidRequestException;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.run.Clock;
+import dev.weir.engine.run.LoopOptions;
+import dev.weir.engine.run.StepLoop;
+import dev.weir.engine.text.Tokenizer;
+import dev.weir.kernels.Device;
+import dev.weir.kernels.KvArena;
+import dev.weir.kernels.KvShape;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * A model, loaded and ready: the embedding API, and the only door to everything below it.
+ *
+ * <pre>{@code
+ * try (Engine engine = Engine.open(EngineOptions.of(Path.of("models/Qwen3-0.6B")))) {
+ *   Request request = Request.of(Prompt.of("Once upon a time"), Sampling.greedy(64));
+ *   try (Generation generation = engine.submit(request)) {
+ *     System.out.println(generation.await().choices().getFirst().text());
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>Thread-safe. {@link #submit} tokenises on the calling thread and returns at once; everything
+ * is computed by the engine's own threads. The same request with the same seed gives the same
+ * tokens, whatever else the engine does.
+ */
+public final class Engine implements AutoCloseable {
+  /** How long start-up may spend on learning what steps cost. */
+  private static final Duration CALIBRATION_TIME = Duration.ofMillis(500);
+
+  private final ModelConfig config;
+  private final GenerationDefaults defaults;
+  private final Tokenizer tokenizer;
+  private final Device device;
+  private final StepLoop loop;
+
+  private Engine(
+      ModelConfig config,
+      GenerationDefaults defaults,
+      Tokenizer tokenizer,
+      Device device,
+      StepLoop loop) {
+    this.config = config;
+    this.defaults = defaults;
+    this.tokenizer = tokenizer;
+    this.device = device;
+    this.loop = loop;
+  }
+
+  /**
+   * Loads a model and starts its step loop.
+   *
+   * @throws dev.weir.engine.load.ModelLoadException naming the file that is missing or wrong
+   * @throws dev.weir.kernels.DeviceMemoryException if weights or cache do not fit
+   */
+  public static Engine open(EngineOptions options) {
+    Path directory = ModelDirectory.resolve(options.model());
+    ModelConfig config = ModelConfigReader.read(directory);
+    GenerationDefaults defaults = GenerationDefaults.read(directory, config);
+    Tokenizer tokenizer = Tokenizer.load(directory);
+    try {
+      Device device = Devices.open(options.device(), options.threads());
+      try {
+        StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
+        loop.calibrate(CALIBRATION_TIME);
+        loop.start();
+        return new Engine(config, defaults, tokenizer, device, loop);
+      } catch (RuntimeException | Error failure) {
+        device.close();
+        throw failure;
+      }
+    } catch (RuntimeException | Error failure) {
+      tokenizer.close();
+      throw failure;
+    }
+  }
+
+  private static StepLoop stepLoop(
+      EngineOptions options,
+      Path directory,
+      ModelConfig config,
+      GenerationDefaults defaults,
+      Tokenizer tokenizer,
+      Device device) {
+    int contextLength =
+        Math.min(config.contextLength(), options.contextLength().orElse(config.contextLength()));
+    Weights weights;
+    try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+      weights = Weights.load(checkpoint, config, device, options.progress());
+    }
+    Transformer transformer =
+        new Transformer(
+            config, weights, device, contextLength, options.stepTokens(), options.slots());
+    KvArena arena =
+        device.allocateKv(
+            transformer.kvShape(), kvBlocks(options, transformer.kvShape(), contextLength));
+    PlanLimits limits =
+        new PlanLimits(
+            options.stepTokens(),
+            options.latencyTarget(),
+            PlanLimits.DEFAULT_FLOOR_CHUNK,
+            PlanLimits.DEFAULT_FLOOR_STEPS);
+    return new StepLoop(
+        device,
+        transformer,
+        tokenizer,
+        defaults.eosIds().stream().mapToInt(Integer::intValue).toArray(),
+        arena,
+        new LoopOptions(
+            options.slots(), options.queue(), contextLength, options.reusePrefixes(), limits),
+        new CostModel(),
+        Clock.SYSTEM);
+  }
+
+  private static int kvBlocks(EngineOptions options, KvShape shape, int contextLength) {
+    long perSequence = Math.ceilDiv(contextLength, KvShape.BLOCK_TOKENS);
+    long usable = perSequence * options.slots();
+    long affordable = options.kvBytes().orElseGet(Devices::defaultKvBytes) / shape.blockBytes();
+    if (affordable < 1) {
+      throw new IllegalArgumentException(
+          "the KV memory holds no block; one block of %d tokens takes %d bytes"
+              .formatted(KvShape.BLOCK_TOKENS, shape.blockBytes()));
+    }
+    return (int) Math.min(Math.min(usable, affordable), Integer.MAX_VALUE / KvShape.BLOCK_TOKENS);
+  }
+
+  /**
+   * Takes a request; the engine starts on it as soon as there is room.
+   *
+   * @throws InvalidRequestException if the request can never be served; says why
+   * @throws dev.weir.engine.request.OverloadedException if the queue is full
+   */
+  public Generation submit(Request request) {
+    return loop.submit(request, tokens(request.prompt()));
+  }
+
+  private int[] tokens(Prompt prompt) {
+    return switch (prompt) {
+      case Prompt.Tokens(int[] ids) -> ids.clone();
+      case Prompt.Text(String text, boolean addSpecialTokens) -> {
+        if (text.isEmpty() && !addSpecialTokens) {
+          throw new InvalidRequestException("prompt", "the prompt is empty");
+        }
+        yield tokenizer.encode(text, addSpecialTokens);
+      }
+    };
+  }
+
+  /** What the model is. */
+  public ModelConfig config() {
+    return config;
+  }
+
+  /** What the model's makers suggest for generation. */
+  public GenerationDefaults defaults() {
+    return defaults;
+  }
+
+  /** The model's tokenizer; lives as long as the engine. */
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /** What computes, for people. */
+  public String deviceName() {
+    return device.name();
+  }
+
+  /** The longest a sequence can become, prompt and output together. */
+  public int contextLength() {
+    return loop.limit();
+  }
+
+  /** What was done and is held, at this moment. */
+  public EngineStats stats() {
+    return loop.stats();
+  }
+
+  /**
+   * Ends the step loop, fails what is left with {@code EngineClosedException}, and frees all
+   * memory.
+   */
+  @Override
+  public void close() {
+    if (loop.close()) {
+      device.close();
+    }
+    tokenizer.close();
+  }
+}

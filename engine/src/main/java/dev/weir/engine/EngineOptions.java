@@ -1,0 +1,269 @@
+package dev.weir.engine;
+
+import dev.weir.engine.model.LoadProgress;
+import dev.weir.engine.plan.PlanLimits;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * How to open an engine. Only the model is required; {@link #of} gives defaults for the rest, the
+ * {@code with…} methods change them.
+ *
+ * @param model a Hugging Face model directory, or the top folder of its hub cache entry
+ * @param device what computes
+ * @param threads worker threads of a CPU device
+ * @param contextLength the longest sequence, prompt and output together; absent: what the model was
+ *     made for
+ * @param slots the most sequences that run at once
+ * @param queue the most requests that wait beyond these; the next one is refused
+ * @param kvBytes memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} % of the
+ *     machine's memory, or what all slots together can use if that is less
+ * @param stepTokens the most tokens of one step
+ * @param latencyTarget how much longer a step with prefill may take than one without, as a factor
+ *     above 1
+ * @param reusePrefixes whether computed prefixes are kept and found again
+ * @param progress hears how far loading is
+ */
+public record EngineOptions(
+    Path model,
+    DeviceChoice device,
+    int threads,
+    OptionalInt contextLength,
+    int slots,
+    int queue,
+    OptionalLong kvBytes,
+    int stepTokens,
+    double latencyTarget,
+    boolean reusePrefixes,
+    LoadProgress progress) {
+
+  /** What computes. */
+  public enum DeviceChoice {
+    /** The fastest there is. */
+    AUTO,
+    /** C kernels on the CPU. */
+    CPU,
+    /** Portable Java on the CPU: slow, and the oracle of the others. */
+    REFERENCE;
+
+    /** The choice as options spell it. */
+    public String option() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** Enough that batching pays, few enough that the tables stay small. */
+  public static final int DEFAULT_SLOTS = 64;
+
+  /** A burst of this size waits; beyond it waiting longer helps nobody. */
+  public static final int DEFAULT_QUEUE = 1024;
+
+  /**
+   * A step of so many tokens keeps every core's matrix units busy; a longer one only delays
+   * cancellation.
+   */
+  public static final int DEFAULT_STEP_TOKENS = 512;
+
+  /** Leaves room for the weights and for everything else on the machine. */
+  public static final int DEFAULT_KV_PERCENT = 25;
+
+  /** More threads than this share caches and memory without gain in one engine. */
+  public static final int MAX_THREADS = 256;
+
+  public EngineOptions {
+    check(threads >= 1 && threads <= MAX_THREADS, "threads", threads, "1 to " + MAX_THREADS);
+    check(
+        contextLength.isEmpty() || contextLength.getAsInt() >= 2,
+        "context length",
+        contextLength,
+        "at least 2");
+    check(slots >= 1 && slots <= stepTokens, "slots", slots, "1 to the step's tokens");
+    check(queue >= 0, "queue", queue, "at least 0");
+    check(kvBytes.isEmpty() || kvBytes.getAsLong() >= 1, "KV bytes", kvBytes, "at least 1");
+    check(latencyTarget > 1, "latency target", latencyTarget, "above 1");
+  }
+
+  private static void check(boolean holds, String what, Object found, String wanted) {
+    if (!holds) {
+      throw new IllegalArgumentException(what + " is " + found + ", must be " + wanted);
+    }
+  }
+
+  /** Defaults for a model: all processors, {@link #DEFAULT_SLOTS} slots. */
+  public static EngineOptions of(Path model) {
+    return new EngineOptions(
+        model,
+        DeviceChoice.AUTO,
+        Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors()),
+        OptionalInt.empty(),
+        DEFAULT_SLOTS,
+        DEFAULT_QUEUE,
+        OptionalLong.empty(),
+        DEFAULT_STEP_TOKENS,
+        PlanLimits.DEFAULT_LATENCY_TARGET,
+        true,
+        LoadProgress.SILENT);
+  }
+
+  /** These options with another {@link #device}. */
+  public EngineOptions withDevice(DeviceChoice value) {
+    return new EngineOptions(
+        model,
+        value,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #threads}. */
+  public EngineOptions withThreads(int value) {
+    return new EngineOptions(
+        model,
+        device,
+        value,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #contextLength}. */
+  public EngineOptions withContextLength(int value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        OptionalInt.of(value),
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #slots}. */
+  public EngineOptions withSlots(int value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        value,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #queue}. */
+  public EngineOptions withQueue(int value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        value,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #kvBytes}. */
+  public EngineOptions withKvBytes(long value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        OptionalLong.of(value),
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #stepTokens}. */
+  public EngineOptions withStepTokens(int value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        value,
+        latencyTarget,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #latencyTarget}. */
+  public EngineOptions withLatencyTarget(double value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        value,
+        reusePrefixes,
+        progress);
+  }
+
+  /** These options with another {@link #reusePrefixes}. */
+  public EngineOptions withReusePrefixes(boolean value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        value,
+        progress);
+  }
+
+  /** These options with another {@link #progress}. */
+  public EngineOptions withProgress(LoadProgress value) {
+    return new EngineOptions(
+        model,
+        device,
+        threads,
+        contextLength,
+        slots,
+        queue,
+        kvBytes,
+        stepTokens,
+        latencyTarget,
+        reusePrefixes,
+        value);
+  }
+}

@@ -1,0 +1,149 @@
+package dev.weir.engine.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Device;
+import dev.weir.kernels.Staging;
+import dev.weir.kernels.StepInputs;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Builds the {@link StepInputs} of one step in memory that was set aside at start: slices are
+ * appended, then everything is uploaded at once. The block table keeps its contents from step to
+ * step; only its changes are written.
+ */
+public final class StepBatch {
+  private static final String PURPOSE = "step inputs";
+
+  private final Device device;
+  private final int maxTokens;
+  private final int maxSlices;
+  private final int tableWidth;
+
+  private final Staging arrays;
+  private final Staging table;
+  private final MemorySegment host;
+  private final StepInputs inputs;
+  private boolean tableChanged;
+
+  // Offsets into the arrays, in ints.
+  private final int positionsAt;
+  private final int tokenSlicesAt;
+  private final int sliceOffsetsAt;
+  private final int kvLengthsAt;
+  private final int tableRowsAt;
+  private final int sampleRowsAt;
+  private final int ints;
+
+  private int tokens;
+  private int slices;
+  private int samples;
+  private int position;
+
+  /**
+   * @param maxTokens the most tokens of a step
+   * @param maxSlices the most slices of a step, and rows of the block table
+   * @param tableWidth the most blocks of a sequence
+   */
+  public StepBatch(Device device, int maxTokens, int maxSlices, int tableWidth) {
+    this.device = device;
+    this.maxTokens = maxTokens;
+    this.maxSlices = maxSlices;
+    this.tableWidth = tableWidth;
+    positionsAt = aligned(maxTokens);
+    tokenSlicesAt = positionsAt + aligned(maxTokens);
+    sliceOffsetsAt = tokenSlicesAt + aligned(maxTokens);
+    kvLengthsAt = sliceOffsetsAt + aligned(maxSlices + 1);
+    tableRowsAt = kvLengthsAt + aligned(maxSlices);
+    sampleRowsAt = tableRowsAt + aligned(maxSlices);
+    ints = sampleRowsAt + aligned(maxSlices);
+    arrays = device.staging((long) ints * Integer.BYTES, PURPOSE);
+    table = device.staging((long) maxSlices * tableWidth * Integer.BYTES, "block table");
+    host = arrays.host();
+    inputs =
+        new StepInputs(
+            part(0, maxTokens),
+            part(positionsAt, maxTokens),
+            part(tokenSlicesAt, maxTokens),
+            part(sliceOffsetsAt, maxSlices + 1),
+            part(kvLengthsAt, maxSlices),
+            part(tableRowsAt, maxSlices),
+            table.device(),
+            tableWidth,
+            part(sampleRowsAt, maxSlices));
+  }
+
+  /** Arrays start at cache lines. */
+  private static int aligned(int count) {
+    return (count + 15) & -16;
+  }
+
+  private Buffer part(int at, int count) {
+    return arrays.device().slice((long) at * Integer.BYTES, (long) count * Integer.BYTES);
+  }
+
+  /** Sets one entry of the block table; it stays until it is set again. */
+  public void mapBlock(int tableRow, int index, int block) {
+    assert tableRow < maxSlices && index < tableWidth;
+    table.host().setAtIndex(JAVA_INT, (long) tableRow * tableWidth + index, block);
+    tableChanged = true;
+  }
+
+  /** Starts the next step. */
+  public void clear() {
+    tokens = 0;
+    slices = 0;
+    samples = 0;
+  }
+
+  /**
+   * Starts a slice whose first token stands at {@code firstPosition}, with its blocks in row {@code
+   * tableRow}.
+   */
+  public void beginSlice(int tableRow, int firstPosition) {
+    assert slices < maxSlices;
+    host.setAtIndex(JAVA_INT, sliceOffsetsAt + slices, tokens);
+    host.setAtIndex(JAVA_INT, tableRowsAt + slices, tableRow);
+    position = firstPosition;
+  }
+
+  /** Appends a token to the slice that was begun. */
+  public void token(int id) {
+    assert tokens < maxTokens;
+    host.setAtIndex(JAVA_INT, tokens, id);
+    host.setAtIndex(JAVA_INT, positionsAt + tokens, position++);
+    host.setAtIndex(JAVA_INT, tokenSlicesAt + tokens, slices);
+    tokens++;
+  }
+
+  /**
+   * Ends the slice.
+   *
+   * @param sample whether the logits of its last token are wanted
+   */
+  public void endSlice(boolean sample) {
+    host.setAtIndex(JAVA_INT, kvLengthsAt + slices, position);
+    if (sample) {
+      host.setAtIndex(JAVA_INT, sampleRowsAt + samples++, tokens - 1);
+    }
+    slices++;
+    host.setAtIndex(JAVA_INT, sliceOffsetsAt + slices, tokens);
+  }
+
+  /** How many rows will be sampled. */
+  public int samples() {
+    return samples;
+  }
+
+  /** Makes the batch visible to the device. */
+  public StepInputs upload() {
+    inputs.counts(tokens, slices, samples);
+    device.upload(arrays, (long) ints * Integer.BYTES);
+    if (tableChanged) {
+      device.upload(table, (long) maxSlices * tableWidth * Integer.BYTES);
+      tableChanged = false;
+    }
+    return inputs;
+  }
+}

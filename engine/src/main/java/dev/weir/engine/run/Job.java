@@ -1,0 +1,123 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.Sampling;
+import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One submitted request, as the step loop and its reader share it. The step thread writes the
+ * choices' logs and wakes the reader.
+ */
+final class Job {
+  private final Request request;
+  private final int[] prompt;
+  private final int maxLength;
+  private final int vocabulary;
+  private final int[] stopIds;
+  private final int[] biasIds;
+  private final float[] biasValues;
+  private final Sequence[] sequences;
+
+  private volatile @Nullable Thread reader;
+
+  /** Step thread: whether the first choice's prompt is computed, and the others have joined. */
+  boolean siblingsJoined;
+
+  /**
+   * @param prompt the prompt's tokens
+   * @param maxLength the most tokens a choice can have, prompt included; above the prompt's length
+   * @param endIds the model's own end-of-sequence tokens
+   * @param seed what the choices' seeds derive from
+   */
+  Job(Request request, int[] prompt, int maxLength, int vocabulary, int[] endIds, long seed) {
+    this.request = request;
+    this.prompt = prompt;
+    this.maxLength = maxLength;
+    this.vocabulary = vocabulary;
+    Sampling sampling = request.sampling();
+    int[] asked = sampling.stopTokenIds().stream().mapToInt(Integer::intValue).toArray();
+    int[] own = sampling.ignoreEos() ? new int[0] : endIds;
+    stopIds = Arrays.copyOf(asked, asked.length + own.length);
+    System.arraycopy(own, 0, stopIds, asked.length, own.length);
+    biasIds = sampling.logitBias().keySet().stream().mapToInt(Integer::intValue).sorted().toArray();
+    biasValues = new float[biasIds.length];
+    for (int i = 0; i < biasIds.length; i++) {
+      Float bias = sampling.logitBias().get(biasIds[i]);
+      biasValues[i] = bias == null ? 0 : bias;
+    }
+    sequences = new Sequence[request.choices()];
+    for (int choice = 0; choice < sequences.length; choice++) {
+      sequences[choice] = new Sequence(this, choice, choiceSeed(seed, choice));
+    }
+  }
+
+  /**
+   * SplitMix64 (Steele, Lea and Flood 2014) steps the request's seed to the choice's; choice 0
+   * keeps it.
+   */
+  private static long choiceSeed(long seed, int choice) {
+    if (choice == 0) {
+      return seed;
+    }
+    long mixed = seed + choice * 0x9E3779B97F4A7C15L;
+    mixed = (mixed ^ (mixed >>> 30)) * 0xBF58476D1CE4E5B9L;
+    mixed = (mixed ^ (mixed >>> 27)) * 0x94D049BB133111EBL;
+    return mixed ^ (mixed >>> 31);
+  }
+
+  Request request() {
+    return request;
+  }
+
+  int[] prompt() {
+    return prompt;
+  }
+
+  int maxLength() {
+    return maxLength;
+  }
+
+  int vocabulary() {
+    return vocabulary;
+  }
+
+  int[] stopIds() {
+    return stopIds;
+  }
+
+  int[] biasIds() {
+    return biasIds;
+  }
+
+  float[] biasValues() {
+    return biasValues;
+  }
+
+  Sequence[] sequences() {
+    return sequences;
+  }
+
+  boolean stopsAt(int token) {
+    for (int stop : stopIds) {
+      if (stop == token) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Reader: will park; look at the logs once more after this. */
+  void announceReader(@Nullable Thread thread) {
+    reader = thread;
+  }
+
+  /** Step thread: something was published. */
+  void wakeReader() {
+    Thread waiting = reader;
+    if (waiting != null) {
+      LockSupport.unpark(waiting);
+    }
+  }
+}

@@ -1,0 +1,25 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.plan.PlanLimits;
+
+/**
+ * What bounds a step loop.
+ *
+ * @param slots the most sequences that run at once; rows of the block table
+ * @param queue the most sequences that wait beyond what the slots hold
+ * @param maxLength the longest a sequence can become
+ * @param reusePrefixes whether computed blocks are found again
+ * @param plan what the planner holds itself to
+ */
+public record LoopOptions(
+    int slots, int queue, int maxLength, boolean reusePrefixes, PlanLimits plan) {
+
+  public LoopOptions {
+    if (slots < 1 || queue < 0 || maxLength < 2 || slots > plan.stepTokens()) {
+      throw new IllegalArgumentException(
+          "slots must be 1 to the step's tokens ("
+              + plan.stepTokens()
+              + "), the queue not negative");
+    }
+  }
+}

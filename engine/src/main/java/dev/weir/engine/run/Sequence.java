@@ -1,0 +1,110 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.kv.BlockTable;
+import dev.weir.engine.request.Sampling;
+import dev.weir.kernels.KvShape;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One choice of a request: its tokens, where their KV lies, and how the next token is drawn. Made
+ * by the submitting thread with everything it can ever need; from then on the step thread's alone,
+ * but for the log.
+ */
+final class Sequence {
+  /** Not in a row of the block table. */
+  static final int NO_SLOT = -1;
+
+  final Job job;
+  final int choice;
+  final TokenLog log;
+  final BlockTable blocks;
+  final long seed;
+  final @Nullable TokenCounts counts;
+
+  private final int[] tokens;
+  private int length;
+
+  private volatile boolean cancelled;
+
+  /** Tokens whose KV is in the cache. */
+  int computed;
+
+  /** The row of the block table, or {@link #NO_SLOT}. */
+  int slot = NO_SLOT;
+
+  /** How many of the blocks are in the prefix index … */
+  int indexedBlocks;
+
+  /** … and the content id of the last of them, or the root. */
+  long indexedContent;
+
+  /** Tokens of the prompt that a prefix hit saved, at the first admission; -1 before it. */
+  int cachedTokens = -1;
+
+  Sequence(Job job, int choice, long seed) {
+    this.job = job;
+    this.choice = choice;
+    this.seed = seed;
+    Sampling sampling = job.request().sampling();
+    int capacity = job.maxLength();
+    int outputs = capacity - job.prompt().length;
+    tokens = new int[capacity];
+    System.arraycopy(job.prompt(), 0, tokens, 0, job.prompt().length);
+    length = job.prompt().length;
+    log = new TokenLog(outputs, sampling.logprobs());
+    blocks = new BlockTable(blocksFor(capacity));
+    if (sampling.penalised()) {
+      counts = new TokenCounts(Math.min(capacity, job.vocabulary()));
+      for (int token : job.prompt()) {
+        counts.prompt(token);
+      }
+    } else {
+      counts = null;
+    }
+  }
+
+  /** Blocks that hold so many tokens. */
+  static int blocksFor(int tokens) {
+    return (tokens + KvShape.BLOCK_TOKENS - 1) / KvShape.BLOCK_TOKENS;
+  }
+
+  /** Any thread: asks for the end; {@link StepLoop#cancel} makes the loop look. */
+  void requestCancel() {
+    cancelled = true;
+  }
+
+  boolean cancelled() {
+    return cancelled;
+  }
+
+  int[] tokens() {
+    return tokens;
+  }
+
+  /** Prompt and output tokens so far. */
+  int length() {
+    return length;
+  }
+
+  int outputTokens() {
+    return length - job.prompt().length;
+  }
+
+  /** Known tokens whose KV is not computed. */
+  int pending() {
+    return length - computed;
+  }
+
+  /** Adds a drawn token. */
+  void append(int token) {
+    tokens[length++] = token;
+    if (counts != null) {
+      counts.output(token);
+    }
+  }
+
+  /** Whether it cannot become longer. */
+  boolean full() {
+    return length == tokens.length;
+  }
+}

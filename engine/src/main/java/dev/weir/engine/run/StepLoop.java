@@ -1,0 +1,632 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.model.StepBatch;
+import dev.weir.engine.model.Transformer;
+import dev.weir.engine.plan.CostModel;
+import dev.weir.engine.plan.StepDemand;
+import dev.weir.engine.plan.StepPlan;
+import dev.weir.engine.plan.StepPlanner;
+import dev.weir.engine.plan.StepWork;
+import dev.weir.engine.request.EngineClosedException;
+import dev.weir.engine.request.EngineStats;
+import dev.weir.engine.request.FinishReason;
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.InvalidRequestException;
+import dev.weir.engine.request.OverloadedException;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.run.TokenLog.Ending;
+import dev.weir.engine.text.Tokenizer;
+import dev.weir.kernels.Device;
+import dev.weir.kernels.KvArena;
+import dev.weir.kernels.KvShape;
+import dev.weir.kernels.SampleLayout;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The heart: one thread that owns every sequence, block, batch and the device, and goes round: take
+ * what was submitted, drop what was cancelled, admit, plan, compute, sample, publish. No locks; in
+ * steady state nothing is allocated.
+ *
+ * <p>Sequences run in order of admission. When the pool is exhausted the youngest gives its blocks
+ * back, keeps its tokens, and waits at the head of the queue; its full blocks stay in the prefix
+ * index until they are needed, so that its restart is a prefix hit. The oldest is never preempted,
+ * so there is always progress.
+ */
+public final class StepLoop {
+  private static final Logger LOG = System.getLogger(StepLoop.class.getName());
+
+  /** How long an idle loop sleeps at most, so that its heartbeat shows it alive. */
+  private static final long IDLE_BEAT_NANOS = 200_000_000;
+
+  /** How long {@link #close} waits for the step in flight. */
+  private static final long CLOSE_MILLIS = 60_000;
+
+  /** What clients are told to wait when the queue is full. */
+  private static final int RETRY_AFTER_SECONDS = 1;
+
+  private static final int CALIBRATION_SLOT = 0;
+
+  /**
+   * Prefix and length of the steps that {@link #calibrate} measures, in the order of how much they
+   * teach. The first two warm up; each that follows tells another term of the cost apart.
+   */
+  private static final int[][] CALIBRATION = {
+    {0, 1},
+    {0, 16},
+    {0, 1},
+    {0, 16},
+    {0, 64},
+    {0, 1},
+    {256, 16},
+    {448, 1},
+    {0, 128},
+    {1024, 16},
+    {2000, 1},
+    {0, 256},
+    {3000, 64},
+    {4000, 1},
+    {0, 1},
+    {0, 32},
+  };
+
+  private static final Ending CANCELLED = new Ending(FinishReason.CANCELLED, null);
+  private static final Ending STOPPED = new Ending(FinishReason.STOP, null);
+  private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
+
+  private final Transformer transformer;
+  private final Tokenizer tokenizer;
+  private final int[] endIds;
+  private final KvArena arena;
+  private final Shard shard;
+  private final LoopOptions options;
+  private final Clock clock;
+  private final CostModel cost;
+  private final StepPlanner planner;
+  private final StepBatch batch;
+  private final Sampler sampler;
+  private final StepDemand demand;
+  private final StepPlan plan;
+  private final Counters counters = new Counters();
+  private final Thread thread;
+
+  private final Deque<Sequence> waiting = new ArrayDeque<>();
+  private final @Nullable Sequence[] running;
+  private int runningCount;
+  private final int[] freeSlots;
+  private int freeSlotCount;
+  private final @Nullable Sequence[] sampled;
+  private int sampledCount;
+
+  private final ConcurrentLinkedQueue<Job> submitted = new ConcurrentLinkedQueue<>();
+  private final AtomicInteger sequences = new AtomicInteger();
+  private final AtomicInteger cancelRequests = new AtomicInteger();
+  private volatile boolean closing;
+
+  /**
+   * @param tokenizer what readers turn ids into text with
+   * @param endIds the model's own end-of-sequence tokens
+   * @param arena the device's KV blocks
+   * @param cost knows nothing yet, or what earlier steps cost
+   */
+  public StepLoop(
+      Device device,
+      Transformer transformer,
+      Tokenizer tokenizer,
+      int[] endIds,
+      KvArena arena,
+      LoopOptions options,
+      CostModel cost,
+      Clock clock) {
+    if (endIds.length > Sampler.maxEndIds()) {
+      throw new IllegalArgumentException(
+          "more than " + Sampler.maxEndIds() + " end-of-sequence ids");
+    }
+    this.transformer = transformer;
+    this.tokenizer = tokenizer;
+    this.endIds = endIds.clone();
+    this.arena = arena;
+    shard = new Shard(0, arena.blocks(), options.reusePrefixes());
+    this.options = options;
+    this.clock = clock;
+    this.cost = cost;
+    planner = new StepPlanner(options.plan(), cost);
+    int slots = options.slots();
+    batch =
+        new StepBatch(
+            device, options.plan().stepTokens(), slots, Sequence.blocksFor(options.maxLength()));
+    sampler = new Sampler(device, slots, transformer.vocabulary(), options.maxLength());
+    demand = new StepDemand(slots);
+    plan = new StepPlan(slots);
+    running = new Sequence[slots];
+    sampled = new Sequence[slots];
+    freeSlots = new int[slots];
+    for (int slot = 0; slot < slots; slot++) {
+      freeSlots[slot] = slots - 1 - slot;
+    }
+    freeSlotCount = slots;
+    counters.heartbeat.set(clock.nanos());
+    thread = Thread.ofPlatform().name("weir-step").daemon(true).unstarted(this::run);
+  }
+
+  /**
+   * Teaches the cost model with steps of made-up tokens, before the first request: one decode row,
+   * prefill chunks of growing length, a chunk deep in a context. Stops when {@code limit} is spent;
+   * also warms up code and memory.
+   */
+  public void calibrate(Duration limit) {
+    long started = clock.nanos();
+    int deepest = limit();
+    int table = Sequence.blocksFor(deepest);
+    for (int i = 0; i < table; i++) {
+      batch.mapBlock(CALIBRATION_SLOT, i, i);
+    }
+    StepWork work = new StepWork();
+    for (int[] chunk : CALIBRATION) {
+      int prefix = chunk[0];
+      int length = Math.min(chunk[1], options.plan().stepTokens());
+      if (prefix + length > deepest) {
+        continue;
+      }
+      if (clock.nanos() - started > limit.toNanos()) {
+        return;
+      }
+      batch.clear();
+      batch.beginSlice(CALIBRATION_SLOT, prefix);
+      work.clear();
+      if (length == 1) {
+        work.addDecode(prefix);
+      } else {
+        work.addPrefill(prefix, length);
+      }
+      for (int i = 0; i < length; i++) {
+        batch.token(i % transformer.vocabulary());
+      }
+      batch.endSlice(true);
+      long before = clock.nanos();
+      transformer.forward(batch.upload(), arena);
+      sampler.await();
+      cost.learn(work, (double) (clock.nanos() - before));
+    }
+  }
+
+  /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
+  public void start() {
+    thread.start();
+  }
+
+  /**
+   * Any thread: takes a request.
+   *
+   * @param prompt the request's prompt as token ids
+   * @throws InvalidRequestException if it can never be served
+   * @throws OverloadedException if the queue is full
+   */
+  public Generation submit(Request request, int[] prompt) {
+    check(request, prompt);
+    int choices = request.choices();
+    int limit = options.slots() + options.queue();
+    if (choices > limit) {
+      throw new InvalidRequestException(
+          "n", "n is " + choices + ", this engine takes at most " + limit);
+    }
+    if (sequences.addAndGet(choices) > limit) {
+      sequences.addAndGet(-choices);
+      counters.rejected.incrementAndGet();
+      throw new OverloadedException(
+          "the queue is full: " + limit + " sequences are running or waiting; try again later",
+          RETRY_AFTER_SECONDS);
+    }
+    try {
+      int maxLength =
+          (int) Math.min(limit(), (long) prompt.length + request.sampling().maxTokens());
+      long seed = request.sampling().seed().orElseGet(ThreadLocalRandom.current()::nextLong);
+      Job job = new Job(request, prompt, maxLength, transformer.vocabulary(), endIds, seed);
+      Generation generation = new StepLoopGeneration(job, this, tokenizer);
+      counters.requests.incrementAndGet();
+      submitted.add(job);
+      if (closing) {
+        failSubmitted(); // the loop may have looked for the last time before the job was added
+      }
+      LockSupport.unpark(thread);
+      return generation;
+    } catch (RuntimeException | Error failure) {
+      sequences.addAndGet(-choices);
+      throw failure;
+    }
+  }
+
+  /** The longest a sequence can become: the context, or all blocks if they are fewer. */
+  public int limit() {
+    long inBlocks = (long) shard.pool().capacity() * KvShape.BLOCK_TOKENS;
+    return (int) Math.min(options.maxLength(), inBlocks);
+  }
+
+  private void check(Request request, int[] prompt) {
+    if (prompt.length == 0) {
+      throw new InvalidRequestException(
+          "prompt", "the prompt is empty; it needs at least one token");
+    }
+    if (prompt.length >= limit()) {
+      throw new InvalidRequestException(
+          "prompt",
+          "the prompt has %d tokens, and the context is %d tokens, one of them for the answer; shorten the prompt"
+              .formatted(prompt.length, limit()));
+    }
+    for (int id : prompt) {
+      checkToken("prompt", id);
+    }
+    request.sampling().stopTokenIds().forEach(id -> checkToken("stop_token_ids", id));
+    request.sampling().logitBias().keySet().forEach(id -> checkToken("logit_bias", id));
+  }
+
+  private void checkToken(String parameter, int id) {
+    if (id < 0 || id >= transformer.vocabulary()) {
+      throw new InvalidRequestException(
+          parameter,
+          "token id %d is outside the vocabulary of %d".formatted(id, transformer.vocabulary()));
+    }
+  }
+
+  /** Any thread: ends some choices of a job within one step. */
+  void cancel(Sequence... sequences) {
+    for (Sequence sequence : sequences) {
+      sequence.requestCancel();
+    }
+    cancelRequests.incrementAndGet();
+    LockSupport.unpark(thread);
+  }
+
+  /** Any thread: what was done and is held. */
+  public EngineStats stats() {
+    return counters.snapshot(shard.pool().capacity(), clock.nanos());
+  }
+
+  private void run() {
+    while (!closing) {
+      if (!step()) {
+        LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
+      }
+    }
+    failAll(new EngineClosedException());
+    failSubmitted();
+  }
+
+  /** Goes round once; false if there was nothing to compute. */
+  boolean step() {
+    counters.heartbeat.setOpaque(clock.nanos());
+    takeSubmitted();
+    dropCancelled();
+    admit();
+    boolean computed = runningCount > 0;
+    if (computed) {
+      try {
+        compute();
+      } catch (RuntimeException | Error failure) {
+        LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
+        failAll(new RequestFailedException("a step failed: " + failure, failure));
+      }
+    }
+    showLevels();
+    return computed;
+  }
+
+  private void takeSubmitted() {
+    for (Job job = submitted.poll(); job != null; job = submitted.poll()) {
+      Sequence first = job.sequences()[0];
+      if (first.cancelled()) { // too early to be found among the waiting
+        end(first, CANCELLED);
+      } else {
+        waiting.addLast(first);
+      }
+    }
+  }
+
+  private void dropCancelled() {
+    if (cancelRequests.get() == 0) {
+      return;
+    }
+    cancelRequests.set(0);
+    for (int i = runningCount - 1; i >= 0; i--) {
+      Sequence sequence = runningAt(i);
+      if (sequence.cancelled()) {
+        leaveRunning(i);
+        end(sequence, CANCELLED);
+      }
+    }
+    for (int left = waiting.size(); left > 0; left--) {
+      Sequence sequence = waiting.removeFirst();
+      if (sequence.cancelled()) {
+        end(sequence, CANCELLED);
+      } else {
+        waiting.addLast(sequence);
+      }
+    }
+  }
+
+  private void admit() {
+    while (freeSlotCount > 0) {
+      Sequence next = waiting.peekFirst();
+      if (next == null || !reserve(next)) {
+        return;
+      }
+      waiting.removeFirst();
+      next.slot = freeSlots[--freeSlotCount];
+      for (int i = 0; i < next.blocks.size(); i++) {
+        batch.mapBlock(next.slot, i, next.blocks.get(i));
+      }
+      running[runningCount++] = next;
+      if (next.cachedTokens < 0) {
+        next.cachedTokens = next.computed;
+        Counters.add(counters.promptTokens, next.length());
+        Counters.add(counters.cachedTokens, next.computed);
+      }
+    }
+  }
+
+  /** Gives a sequence the blocks of all its tokens and the one to come, or none. */
+  private boolean reserve(Sequence sequence) {
+    shard.reuse(sequence);
+    int missing = Sequence.blocksFor(sequence.length()) - sequence.blocks.size();
+    if (missing > shard.pool().available()) {
+      assert runningCount > 0 : "a request larger than the pool must be refused when submitted";
+      shard.release(sequence);
+      return false;
+    }
+    for (int i = 0; i < missing; i++) {
+      sequence.blocks.add(shard.pool().allocate());
+    }
+    return true;
+  }
+
+  private void compute() {
+    demand.clear();
+    for (int i = 0; i < runningCount; i++) {
+      Sequence sequence = runningAt(i);
+      demand.add(shard.number(), sequence.computed, sequence.pending());
+    }
+    planner.plan(demand, plan);
+    boolean asPlanned = growBlockTables();
+    fillBatch();
+    long started = clock.nanos();
+    transformer.forward(batch.upload(), arena);
+    if (sampledCount > 0) {
+      sampler.sample(transformer.logits());
+    } else {
+      sampler.await();
+    }
+    long took = clock.nanos() - started;
+    if (asPlanned) {
+      cost.learn(plan.work(), (double) took);
+    }
+    Counters.add(counters.steps, 1);
+    Counters.add(counters.stepNanos, took);
+    Counters.add(counters.prefillTokens, plan.prefillTokens());
+    Counters.add(counters.decodeTokens, sampledCount);
+    advance();
+    publish();
+  }
+
+  /**
+   * A decode row at a block boundary needs a block; the youngest sequences give theirs if none is
+   * left.
+   */
+  private boolean growBlockTables() {
+    boolean asPlanned = true;
+    for (int i = 0; i < runningCount; i++) {
+      Sequence sequence = runningAt(i);
+      while (i < runningCount && sequence.blocks.size() < Sequence.blocksFor(sequence.length())) {
+        int block = shard.pool().allocate();
+        if (block >= 0) {
+          batch.mapBlock(sequence.slot, sequence.blocks.size(), block);
+          sequence.blocks.add(block);
+        } else {
+          preempt(runningCount - 1);
+          asPlanned = false;
+        }
+      }
+    }
+    return asPlanned;
+  }
+
+  private void preempt(int index) {
+    Sequence youngest = runningAt(index);
+    leaveRunning(index);
+    waiting.addFirst(youngest);
+    Counters.add(counters.preemptions, 1);
+  }
+
+  private void fillBatch() {
+    batch.clear();
+    sampler.clear();
+    sampledCount = 0;
+    for (int i = 0; i < runningCount; i++) {
+      int length = plan.length(i);
+      if (length == 0) {
+        continue;
+      }
+      Sequence sequence = runningAt(i);
+      boolean sample = length == sequence.pending();
+      batch.beginSlice(sequence.slot, sequence.computed);
+      for (int at = sequence.computed; at < sequence.computed + length; at++) {
+        batch.token(sequence.tokens()[at]);
+      }
+      batch.endSlice(sample);
+      if (sample) {
+        sampler.add(sequence);
+        sampled[sampledCount++] = sequence;
+      }
+    }
+  }
+
+  private void advance() {
+    for (int i = 0; i < runningCount; i++) {
+      if (plan.length(i) > 0) {
+        Sequence sequence = runningAt(i);
+        sequence.computed += plan.length(i);
+        shard.remember(sequence);
+      }
+    }
+  }
+
+  private void publish() {
+    for (int row = 0; row < sampledCount; row++) {
+      Sequence sequence = sampled(row);
+      Ending ending = accept(sequence, row);
+      joinSiblings(sequence.job);
+      if (ending == null) {
+        sequence.log.publish();
+        sequence.job.wakeReader();
+      } else {
+        leaveRunning(indexOf(sequence));
+        end(sequence, ending);
+      }
+      sampled[row] = null;
+    }
+  }
+
+  /** Adds a row's token to its sequence; how the sequence ends, if it does. */
+  private @Nullable Ending accept(Sequence sequence, int row) {
+    int token = sampler.token(row);
+    if (token == SampleLayout.NO_TOKEN) {
+      return failure(
+          new RequestFailedException(
+              "no token could be drawn: every logit is banned or not a number"));
+    }
+    sequence.append(token);
+    sequence.log.add(token, sampler.logprob(row));
+    for (int rank = 0; rank < sequence.log.alternatives(); rank++) {
+      sequence.log.alternative(
+          rank, sampler.alternative(row, rank), sampler.alternativeLogprob(row, rank));
+    }
+    if (sequence.job.stopsAt(token)) {
+      return STOPPED;
+    }
+    return sequence.full() ? TOO_LONG : null;
+  }
+
+  /** Once the first choice's prompt is computed the others find its blocks in the index. */
+  private void joinSiblings(Job job) {
+    if (!job.siblingsJoined) {
+      job.siblingsJoined = true;
+      for (int choice = job.sequences().length - 1; choice > 0; choice--) {
+        waiting.addFirst(job.sequences()[choice]);
+      }
+    }
+  }
+
+  /** Takes a sequence's slot and blocks; the order of the others stays. */
+  private void leaveRunning(int index) {
+    Sequence sequence = runningAt(index);
+    System.arraycopy(running, index + 1, running, index, runningCount - index - 1);
+    running[--runningCount] = null;
+    freeSlots[freeSlotCount++] = sequence.slot;
+    sequence.slot = Sequence.NO_SLOT;
+    shard.release(sequence);
+  }
+
+  /** Tells a choice's reader that nothing follows; the choice holds nothing any more. */
+  private void end(Sequence sequence, Ending ending) {
+    assert sequence.slot == Sequence.NO_SLOT && sequence.blocks.size() == 0;
+    Job job = sequence.job;
+    countEnding(ending);
+    showLevels(); // before the end: whoever sees it sees the blocks returned
+    sequence.log.end(ending);
+    sequences.decrementAndGet();
+    boolean leads = sequence.choice == 0 && !job.siblingsJoined;
+    if (leads) {
+      job.siblingsJoined = true; // they will never join: their prompt was not computed
+      for (int choice = 1; choice < job.sequences().length; choice++) {
+        countEnding(ending);
+        job.sequences()[choice].log.end(ending);
+        sequences.decrementAndGet();
+      }
+    }
+    job.wakeReader();
+  }
+
+  private void countEnding(Ending ending) {
+    if (ending.failure() != null) {
+      Counters.add(counters.failed, 1);
+    } else if (ending.reason() == FinishReason.CANCELLED) {
+      Counters.add(counters.cancelled, 1);
+    }
+  }
+
+  private static Ending failure(RuntimeException cause) {
+    return new Ending(null, cause);
+  }
+
+  private void failAll(RuntimeException cause) {
+    while (runningCount > 0) {
+      Sequence sequence = runningAt(runningCount - 1);
+      leaveRunning(runningCount - 1);
+      end(sequence, failure(cause));
+    }
+    if (cause instanceof EngineClosedException) {
+      for (Sequence next = waiting.pollFirst(); next != null; next = waiting.pollFirst()) {
+        end(next, failure(cause));
+      }
+    }
+  }
+
+  private void failSubmitted() {
+    for (Job job = submitted.poll(); job != null; job = submitted.poll()) {
+      for (Sequence sequence : job.sequences()) {
+        sequence.log.end(failure(new EngineClosedException()));
+        sequences.decrementAndGet();
+      }
+      job.wakeReader();
+    }
+  }
+
+  private void showLevels() {
+    counters.running.setOpaque(runningCount);
+    counters.waiting.setOpaque(waiting.size());
+    counters.heldBlocks.setOpaque(shard.pool().held());
+    counters.cachedBlocks.setOpaque(shard.pool().cached());
+  }
+
+  private Sequence runningAt(int index) {
+    return Objects.requireNonNull(running[index]);
+  }
+
+  private Sequence sampled(int row) {
+    return Objects.requireNonNull(sampled[row]);
+  }
+
+  private int indexOf(Sequence sequence) {
+    int index = 0;
+    while (running[index] != sequence) {
+      index++;
+    }
+    return index;
+  }
+
+  /**
+   * Ends the loop after the step in flight; requests that are left fail with {@link
+   * EngineClosedException}.
+   *
+   * @return whether the loop has ended; false if a step is stuck and still uses the device
+   */
+  public boolean close() {
+    closing = true;
+    LockSupport.unpark(thread);
+    try {
+      return thread.join(Duration.ofMillis(CLOSE_MILLIS));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+}

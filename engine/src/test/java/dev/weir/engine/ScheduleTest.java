@@ -1,0 +1,238 @@
+package dev.weir.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.weir.engine.EngineOptions.DeviceChoice;
+import dev.weir.engine.request.Completion;
+import dev.weir.engine.request.FinishReason;
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.InvalidRequestException;
+import dev.weir.engine.request.OverloadedException;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.TokenEvent;
+import dev.weir.engine.testing.TinyModel;
+import dev.weir.kernels.DType;
+import dev.weir.kernels.KvShape;
+import dev.weir.kernels.cpu.CpuDevice;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * One request has one answer: the same tokens and the same logprobs to the last bit, whatever the
+ * engine does beside it and however it cuts the work. And whatever happens, all blocks come back.
+ */
+class ScheduleTest {
+  private static final int MANY = 32;
+  private static final boolean CPU_IS_COMPLETE = false;
+
+  @TempDir static Path folder;
+
+  static Stream<Arguments> devicesAndTypes() {
+    Stream<DeviceChoice> devices =
+        CpuDevice.unavailable().isEmpty() && CPU_IS_COMPLETE
+            ? Stream.of(DeviceChoice.REFERENCE, DeviceChoice.CPU)
+            : Stream.of(DeviceChoice.REFERENCE);
+    return devices.flatMap(
+        device ->
+            Stream.of(DType.F32, DType.BF16, DType.F16).map(type -> Arguments.of(device, type)));
+  }
+
+  private static EngineOptions options(DeviceChoice device, DType type) {
+    Path model = TinyModel.write(folder.resolve(type.name()), type, 1);
+    return EngineOptions.of(model).withDevice(device).withKvBytes(64 << 20);
+  }
+
+  private static Request request(long seed, int promptLength, int outputs) {
+    Random random = new Random(seed);
+    int[] prompt = random.ints(promptLength, 0, TinyModel.VOCABULARY).toArray();
+    Sampling sampling =
+        Sampling.builder()
+            .temperature(random.nextBoolean() ? 0 : 0.9f)
+            .topP(0.95f)
+            .repetitionPenalty(random.nextBoolean() ? 1 : 1.1f)
+            .seed(seed)
+            .ignoreEos(true)
+            .maxTokens(outputs)
+            .logprobs(3)
+            .build();
+    return Request.of(Prompt.of(prompt), sampling);
+  }
+
+  /** Requests of many lengths, around block boundaries above all. */
+  private static List<Request> requests() {
+    Random random = new Random(7);
+    return IntStream.range(0, MANY)
+        .mapToObj(
+            i -> {
+              int blocks = random.nextInt(5) * KvShape.BLOCK_TOKENS;
+              int length = Math.max(1, blocks + random.nextInt(5) - 2);
+              return request(i, length, 1 + random.nextInt(40));
+            })
+        .toList();
+  }
+
+  private static List<Completion> together(Engine engine, List<Request> requests)
+      throws InterruptedException {
+    List<Generation> generations = requests.stream().map(engine::submit).toList();
+    List<Completion> completions = new ArrayList<>();
+    for (Generation generation : generations) {
+      completions.add(generation.await());
+    }
+    return completions;
+  }
+
+  /** Tokens and logprobs, bit for bit: records of floats compare by bits. */
+  private static void assertSame(List<Completion> actual, List<Completion> expected) {
+    assertThat(actual).hasSameSizeAs(expected);
+    for (int i = 0; i < actual.size(); i++) {
+      assertThat(actual.get(i).choices()).as("request %d", i).isEqualTo(expected.get(i).choices());
+    }
+  }
+
+  private static List<Completion> alone(EngineOptions options, List<Request> requests)
+      throws InterruptedException {
+    List<Completion> completions = new ArrayList<>();
+    try (Engine engine = Engine.open(options.withReusePrefixes(false))) {
+      for (Request request : requests) {
+        completions.add(engine.submit(request).await());
+      }
+    }
+    return completions;
+  }
+
+  @ParameterizedTest
+  @MethodSource("devicesAndTypes")
+  void aRequestHasTheSameBitsAloneAndInABatchColdAndWarmInChunksOfAnyLength(
+      DeviceChoice device, DType type) throws InterruptedException {
+    EngineOptions options = options(device, type);
+    List<Request> requests = requests();
+    List<Completion> expected = alone(options, requests);
+    for (int chunk : new int[] {MANY, MANY + 1, MANY + 7, MANY + 64, 512}) {
+      try (Engine engine = Engine.open(options.withSlots(MANY).withStepTokens(chunk))) {
+        assertSame(together(engine, requests), expected);
+        assertSame(together(engine, requests), expected);
+        assertThat(engine.stats().cachedTokens()).isPositive();
+        assertThat(engine.stats().heldBlocks()).isZero();
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devicesAndTypes")
+  void aPreemptedRequestHasTheBitsOfALoneRun(DeviceChoice device, DType type)
+      throws InterruptedException {
+    EngineOptions options = options(device, type);
+    List<Request> requests =
+        IntStream.range(0, 12).mapToObj(i -> request(i, 50 + 9 * i, 120)).toList();
+    List<Completion> expected = alone(options, requests);
+    KvShape shape = new KvShape(2, 2, 8, type == DType.BF16 ? DType.BF16 : DType.F32);
+    try (Engine engine = Engine.open(options.withKvBytes(10 * shape.blockBytes()))) {
+      assertSame(together(engine, requests), expected);
+      assertThat(engine.stats().preemptions()).isPositive();
+      assertThat(engine.stats().heldBlocks()).isZero();
+    }
+  }
+
+  @Test
+  void choicesShareThePromptAndDifferInTheirDraws() throws InterruptedException {
+    EngineOptions options = options(DeviceChoice.AUTO, DType.F32);
+    int[] prompt = new Random(3).ints(300, 0, TinyModel.VOCABULARY).toArray();
+    Sampling sampling = Sampling.builder().seed(5).maxTokens(20).ignoreEos(true).build();
+    try (Engine engine = Engine.open(options)) {
+      Completion many = engine.submit(new Request(Prompt.of(prompt), sampling, 4, true)).await();
+      Completion one = engine.submit(Request.of(Prompt.of(prompt), sampling)).await();
+      assertThat(many.choices()).hasSize(4).doesNotHaveDuplicates();
+      assertThat(many.choices().getFirst()).isEqualTo(one.choices().getFirst());
+      assertThat(engine.stats().prefillTokens()).isLessThan(3L * prompt.length);
+      assertThat(many.usage().outputTokens()).isEqualTo(80);
+    }
+  }
+
+  @Test
+  void aCancelledRequestGivesItsPartialAndItsBlocks() throws InterruptedException {
+    try (Engine engine = Engine.open(options(DeviceChoice.AUTO, DType.F32))) {
+      Generation generation = engine.submit(request(1, 100, 1500));
+      int read = 0;
+      while (read < 5) {
+        if (generation.next() instanceof TokenEvent.Token) {
+          read++;
+        }
+      }
+      generation.cancel();
+      TokenEvent last = generation.next();
+      for (TokenEvent event = last; event != null; event = generation.next()) {
+        last = event;
+      }
+      assertThat(last)
+          .isInstanceOfSatisfying(
+              TokenEvent.Finished.class,
+              finished -> assertThat(finished.reason()).isEqualTo(FinishReason.CANCELLED));
+      assertThat(engine.stats().heldBlocks()).isZero();
+      assertThat(generation.usage().outputTokens()).isBetween(5, 1499);
+    }
+  }
+
+  @Test
+  void aStormOfCancellationsLeavesNothingBehind() throws InterruptedException {
+    try (Engine engine = Engine.open(options(DeviceChoice.AUTO, DType.F32).withQueue(4096))) {
+      Random random = new Random(11);
+      for (int round = 0; round < 20; round++) {
+        List<Generation> generations = new ArrayList<>();
+        for (int i = 0; i < 60; i++) {
+          Request one = request(random.nextInt(40), 1 + random.nextInt(400), 200);
+          generations.add(
+              engine.submit(new Request(one.prompt(), one.sampling(), 1 + i % 3, true)));
+        }
+        for (Generation generation : generations) {
+          if (random.nextBoolean()) {
+            generation.next();
+          }
+          generation.cancel();
+        }
+        for (Generation generation : generations) {
+          while (generation.next() != null) {}
+        }
+        assertThat(engine.stats().heldBlocks()).isZero();
+        assertThat(engine.stats().running()).isZero();
+        assertThat(engine.stats().waiting()).isZero();
+      }
+    }
+  }
+
+  @Test
+  void whatCannotBeServedIsRefusedAtOnce() {
+    EngineOptions options = options(DeviceChoice.AUTO, DType.F32).withSlots(1).withQueue(2);
+    try (Engine engine = Engine.open(options)) {
+      assertThatThrownBy(() -> engine.submit(request(1, TinyModel.CONTEXT, 1)))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("2048");
+      assertThatThrownBy(() -> engine.submit(Request.of(Prompt.of(new int[0]), Sampling.greedy(1))))
+          .isInstanceOf(InvalidRequestException.class);
+      assertThatThrownBy(
+              () -> engine.submit(Request.of(Prompt.of(TinyModel.VOCABULARY), Sampling.greedy(1))))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("vocabulary");
+      List<Generation> taken = new ArrayList<>();
+      assertThatThrownBy(
+              () -> {
+                for (int i = 0; i < 100; i++) {
+                  taken.add(engine.submit(request(i, 1500, 500)));
+                }
+              })
+          .isInstanceOf(OverloadedException.class);
+      taken.forEach(Generation::cancel);
+    }
+  }
+}
