@@ -16,9 +16,14 @@ final class Bfloat16 {
     return (short) ((bits + roundToEven) >>> DROPPED_BITS);
   }
 
+  /** Returns the value that the bits stand for. */
+  static float value(short bits) {
+    return Float.intBitsToFloat(bits << DROPPED_BITS);
+  }
+
   /** Returns the value rounded to the nearest bfloat16. */
   static float round(float value) {
-    return Float.intBitsToFloat(bits(value) << DROPPED_BITS);
+    return value(bits(value));
   }
 
   /** Returns the values, each rounded. */

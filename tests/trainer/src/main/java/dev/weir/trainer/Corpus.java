@@ -8,19 +8,39 @@ final class Corpus {
   /** The number of questions in the longest conversations; they fill a whole context. */
   private static final int LONGEST_CONVERSATION = 40;
 
-  private final Dice dice;
+  /**
+   * How often each kind of text comes, in hundredths.
+   *
+   * @param plainStories stories among all documents
+   * @param drills lists of sums among all documents; conversations are the rest
+   * @param sums questions about numbers among all questions
+   * @param words questions about words
+   * @param facts questions with one fixed answer
+   * @param talk greetings and the like; requests for stories are the rest
+   */
+  record Mix(int plainStories, int drills, int sums, int words, int facts, int talk) {
+    /** Carrying is the hardest to learn, so training begins with many sums. */
+    static final Mix SUMS_FIRST = new Mix(5, 40, 51, 19, 16, 7);
 
-  Corpus(long seed) {
+    /** Then everything gets its share. */
+    static final Mix EVERYTHING = new Mix(5, 25, 36, 24, 22, 6);
+  }
+
+  private final Dice dice;
+  private final Mix mix;
+
+  Corpus(long seed, Mix mix) {
     dice = new Dice(seed);
+    this.mix = mix;
   }
 
   /** Returns the next document of ordinary length. */
   Document next() {
     int kind = dice.between(0, 99);
-    if (kind < 5) {
+    if (kind < mix.plainStories()) {
       return new Document(List.of(Document.Turn.plain(Stories.tell(dice))));
     }
-    if (kind < 45) {
+    if (kind < mix.plainStories() + mix.drills()) {
       return Arithmetic.drill(dice);
     }
     return conversation(dice.chance(0.55) ? 1 : dice.between(2, 5));
@@ -49,18 +69,18 @@ final class Corpus {
 
   private Exchange exchange() {
     int kind = dice.between(0, 99);
-    if (kind < 51) {
+    if (kind < mix.sums()) {
       return Arithmetic.draw(dice);
     }
-    if (kind < 70) {
+    kind -= mix.sums();
+    if (kind < mix.words()) {
       return Words.draw(dice);
     }
-    if (kind < 86) {
+    kind -= mix.words();
+    if (kind < mix.facts()) {
       return Facts.draw(dice);
     }
-    if (kind < 93) {
-      return Talk.draw(dice);
-    }
-    return Stories.draw(dice);
+    kind -= mix.facts();
+    return kind < mix.talk() ? Talk.draw(dice) : Stories.draw(dice);
   }
 }

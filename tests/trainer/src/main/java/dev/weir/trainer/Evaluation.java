@@ -27,7 +27,7 @@ final class Evaluation {
 
   /** Returns the mean loss per learned token on fresh text. */
   double loss(LlamaModel model) {
-    Corpus corpus = new Corpus(TEXT_SEED);
+    Corpus corpus = new Corpus(TEXT_SEED, Corpus.Mix.EVERYTHING);
     double sum = 0;
     for (int i = 0; i < BATCHES; i++) {
       Batch batch = Batch.pack(() -> EncodedDocument.of(corpus.next(), vocabulary), ROWS, LENGTH);

@@ -14,10 +14,14 @@ public final class Main {
   private static final long VOCABULARY_SEED = 1;
   private static final long WEIGHT_SEED = 2;
   private static final long CORPUS_SEED = 3;
+  private static final long LATER_CORPUS_SEED = 5;
+
+  /** Given where there is no model to go on from. */
+  private static final String NO_DIRECTORY = "none";
 
   private static final int VOCABULARY_SIZE = 1024;
   private static final int VOCABULARY_DOCUMENTS = 20_000;
-  private static final int EXPORT_EVERY = 1000;
+  private static final int EXPORT_EVERY = 400;
   private static final int QUICK_SUMS = 100;
   private static final int FINAL_SUMS = 500;
   private static final int LATE_SUMS = 20;
@@ -42,14 +46,17 @@ public final class Main {
   /**
    * Trains and writes the model.
    *
-   * @param args the directory to write to, and the number of steps
+   * @param args the directory to write to; the number of steps that the learning rate is laid out
+   *     for; after how many of them to stop; and, to go on from an exported model, its directory
    */
   public static void main(String[] args) throws IOException {
-    if (args.length != 2) {
-      throw new IllegalArgumentException("usage: DIRECTORY STEPS");
+    if (args.length < 3 || args.length > 4) {
+      throw new IllegalArgumentException("usage: DIRECTORY STEPS STOP [FROM]");
     }
     Path directory = Path.of(args[0]);
     int steps = Integer.parseInt(args[1]);
+    int stop = Integer.parseInt(args[2]);
+    boolean goesOn = args.length == 4 && !args[3].equals(NO_DIRECTORY);
     Vocabulary vocabulary = vocabulary();
     ModelShape shape = new ModelShape(vocabulary.size(), 192, 4, 6, 2, 32, 448, 1024);
     LOG.log(
@@ -57,20 +64,28 @@ public final class Main {
         "%d tokens in the vocabulary, %d parameters"
             .formatted(vocabulary.size(), shape.parameters()));
     try (NDManager manager = NDManager.newBaseManager()) {
-      LlamaModel model = LlamaModel.initial(shape, manager, WEIGHT_SEED);
+      LlamaModel model =
+          goesOn
+              ? LlamaModel.of(shape, manager, ModelDirectory.weights(Path.of(args[3])))
+              : LlamaModel.initial(shape, manager, WEIGHT_SEED);
       Evaluation evaluation = new Evaluation(vocabulary, manager);
-      new Training(model, manager, vocabulary, CORPUS_SEED, steps)
+      Corpus corpus =
+          goesOn
+              ? new Corpus(LATER_CORPUS_SEED, Corpus.Mix.EVERYTHING)
+              : new Corpus(CORPUS_SEED, Corpus.Mix.SUMS_FIRST);
+      new Training(model, manager, vocabulary, corpus, steps)
           .run(
+              stop,
               done -> {
-                if (done % EXPORT_EVERY == 0 || done == steps) {
-                  export(directory, model, vocabulary, evaluation, manager, done == steps);
+                if (done % EXPORT_EVERY == 0 || done == stop) {
+                  export(directory, model, vocabulary, evaluation, manager, done == stop);
                 }
               });
     }
   }
 
   private static Vocabulary vocabulary() {
-    Corpus corpus = new Corpus(VOCABULARY_SEED);
+    Corpus corpus = new Corpus(VOCABULARY_SEED, Corpus.Mix.SUMS_FIRST);
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < VOCABULARY_DOCUMENTS; i++) {
       texts.add(corpus.next().text());

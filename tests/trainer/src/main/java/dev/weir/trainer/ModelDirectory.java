@@ -11,6 +11,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Writes a model as a directory in Hugging Face's layout. */
 final class ModelDirectory {
+  private static final String WEIGHTS = "model.safetensors";
   private static final JsonMapper JSON =
       JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
@@ -36,7 +37,12 @@ final class ModelDirectory {
               }
               tensors.put(name, new SafetensorsWriter.Tensor(size, value));
             });
-    SafetensorsWriter.write(directory.resolve("model.safetensors"), tensors);
+    SafetensorsWriter.write(directory.resolve(WEIGHTS), tensors);
+  }
+
+  /** Returns the weights of a model that was written. */
+  static Map<String, float[]> weights(Path directory) throws IOException {
+    return SafetensorsReader.read(directory.resolve(WEIGHTS));
   }
 
   static void json(Path file, Object content) throws IOException {

@@ -33,26 +33,29 @@ final class Training {
   private final Supplier<EncodedDocument> documents;
   private final Supplier<EncodedDocument> longDocuments;
 
-  Training(LlamaModel model, NDManager manager, Vocabulary vocabulary, long corpusSeed, int steps) {
+  Training(LlamaModel model, NDManager manager, Vocabulary vocabulary, Corpus corpus, int steps) {
     this.model = model;
     this.manager = manager;
     optimizer = new AdamW(model.weights().values(), manager);
     rate = new LearningRate(PEAK_RATE, LAST_RATE, Math.min(WARM_UP_STEPS, steps / 2), steps);
-    Corpus corpus = new Corpus(corpusSeed);
     documents = () -> EncodedDocument.of(corpus.next(), vocabulary);
     longDocuments = () -> EncodedDocument.of(corpus.nextLong(), vocabulary);
   }
 
   /**
-   * Runs all steps.
+   * Runs the steps, all of them or the first ones.
    *
+   * @param stop after how many steps to stop
    * @param afterStep is told the number of steps done, after each
    */
-  void run(IntConsumer afterStep) {
+  void run(int stop, IntConsumer afterStep) {
+    if (stop > rate.steps()) {
+      throw new IllegalArgumentException("stop " + stop + " lies after " + rate.steps());
+    }
     long began = System.nanoTime();
     long tokens = 0;
     double losses = 0;
-    for (int step = 0; step < rate.steps(); step++) {
+    for (int step = 0; step < stop; step++) {
       Batch batch = nextBatch(step);
       double loss = step(batch, rate.at(step));
       if (!Double.isFinite(loss)) {

@@ -115,7 +115,7 @@ final class BytePairTrainerTest {
   }
 
   private static List<String> corpusTexts(int count) {
-    Corpus corpus = new Corpus(5);
+    Corpus corpus = new Corpus(5, Corpus.Mix.EVERYTHING);
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       texts.add(corpus.next().text());

@@ -128,7 +128,7 @@ final class CorpusTest {
   @Test
   void packedRowsBeginWithADocumentAndTargetsFollowTheirInputs() {
     Vocabulary vocabulary = new Vocabulary(List.of());
-    Corpus corpus = new Corpus(28);
+    Corpus corpus = new Corpus(28, Corpus.Mix.EVERYTHING);
 
     Batch batch = Batch.pack(() -> EncodedDocument.of(corpus.next(), vocabulary), 6, 128);
 
@@ -149,7 +149,7 @@ final class CorpusTest {
   }
 
   private static List<Document> documents(long seed) {
-    Corpus corpus = new Corpus(seed);
+    Corpus corpus = new Corpus(seed, Corpus.Mix.EVERYTHING);
     return Stream.generate(corpus::next).limit(DOCUMENTS).toList();
   }
 

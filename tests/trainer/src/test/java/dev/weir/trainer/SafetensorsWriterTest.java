@@ -44,6 +44,22 @@ final class SafetensorsWriterTest {
   }
 
   @Test
+  void whatWasWrittenIsReadBackRounded() throws IOException {
+    Dice dice = new Dice(32);
+    float[] values = new float[60];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) dice.gaussian();
+    }
+    SafetensorsWriter.Tensor tensor = new SafetensorsWriter.Tensor(new long[] {5, 12}, values);
+
+    written(Map.of("w", tensor));
+
+    Map<String, float[]> read = SafetensorsReader.read(directory.resolve("model.safetensors"));
+    assertThat(read).containsOnlyKeys("w");
+    assertThat(read.get("w")).containsExactly(Bfloat16.round(values));
+  }
+
+  @Test
   void aShapeThatDoesNotHoldTheValuesIsRefused() {
     assertThatThrownBy(() -> new SafetensorsWriter.Tensor(new long[] {2, 2}, new float[3]))
         .isInstanceOf(IllegalArgumentException.class)
