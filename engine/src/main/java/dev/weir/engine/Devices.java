@@ -25,7 +25,7 @@ final class Devices {
       case CPU -> CpuDevice.open(threads);
       case REFERENCE -> ReferenceDevice.open();
       case AUTO -> {
-        Optional<String> missing = Optional.of("its C kernels are not complete yet");
+        Optional<String> missing = CpuDevice.unavailable();
         if (missing.isEmpty()) {
           yield CpuDevice.open(threads);
         }

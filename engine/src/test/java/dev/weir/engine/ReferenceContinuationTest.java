@@ -51,7 +51,7 @@ class ReferenceContinuationTest {
   @ParameterizedTest
   @EnumSource(
       value = DeviceChoice.class,
-      names = {"REFERENCE"})
+      names = {"CPU", "REFERENCE"})
   void givenARealModelWhenItGoesOnGreedilyThenItSaysWhatTheReferenceSays(DeviceChoice device)
       throws InterruptedException {
     List<Case> cases = cases();

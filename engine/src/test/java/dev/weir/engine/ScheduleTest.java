@@ -35,13 +35,12 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class ScheduleTest {
   private static final int MANY = 32;
-  private static final boolean CPU_IS_COMPLETE = false;
 
   @TempDir static Path folder;
 
   static Stream<Arguments> devicesAndTypes() {
     Stream<DeviceChoice> devices =
-        CpuDevice.unavailable().isEmpty() && CPU_IS_COMPLETE
+        CpuDevice.unavailable().isEmpty()
             ? Stream.of(DeviceChoice.REFERENCE, DeviceChoice.CPU)
             : Stream.of(DeviceChoice.REFERENCE);
     return devices.flatMap(
