@@ -9,6 +9,9 @@ final class Budget {
   /** Characters that count as one step: copying them costs about as much as evaluating a node. */
   private static final int CHARS_PER_STEP = 8;
 
+  /** What a table of names or pairs is charged beyond its contents, for the memory it takes. */
+  static final int STEPS_PER_TABLE = 8;
+
   /** A pattern longer than this is charged for the worst case of a naive search. */
   private static final int SHORT_PATTERN = 64;
 

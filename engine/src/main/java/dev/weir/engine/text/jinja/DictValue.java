@@ -96,6 +96,7 @@ final class DictValue {
       case Undefined undefined -> UndefinedKey.KEY;
       case TupleValue tuple -> {
         budget.enter();
+        budget.charge(Budget.STEPS_PER_TABLE);
         List<Object> items = new ArrayList<>(tuple.items().size());
         for (Object item : tuple.items()) {
           items.add(identity(item, budget));
@@ -109,11 +110,19 @@ final class DictValue {
     };
   }
 
-  static boolean isHashable(Object key) {
+  static boolean isHashable(Object key, Budget budget) {
     return switch (key) {
       case ListValue list -> false;
       case DictValue dict -> false;
-      case TupleValue tuple -> tuple.items().stream().allMatch(DictValue::isHashable);
+      case TupleValue tuple -> {
+        budget.enter();
+        boolean all = true;
+        for (Object item : tuple.items()) {
+          all &= isHashable(item, budget);
+        }
+        budget.leave();
+        yield all;
+      }
       default -> true;
     };
   }

@@ -122,6 +122,7 @@ final class Evaluator {
   }
 
   private Object dict(Node.DictLiteral node, Scope scope) {
+    budget.charge(Budget.STEPS_PER_TABLE);
     DictValue dict = new DictValue(node.keys().size());
     for (int i = 0; i < node.keys().size(); i++) {
       Object key = evaluate(node.keys().get(i), scope);
@@ -290,7 +291,7 @@ final class Evaluator {
     Object value =
         switch (owner) {
           case DictValue dict when key instanceof String name -> dict.get(name);
-          case DictValue dict -> DictValue.isHashable(key) ? dict.get(key, budget) : null;
+          case DictValue dict -> DictValue.isHashable(key, budget) ? dict.get(key, budget) : null;
           case Undefined undefined -> throw undefined.error();
           case Sequence sequence when key instanceof Long index -> {
             List<Object> items = sequence.items();

@@ -122,6 +122,7 @@ final class Interpreter {
     boolean empty = true;
     for (Object item = loop.next(); item != null; item = loop.next()) {
       empty = false;
+      evaluator.budget().charge(Budget.STEPS_PER_TABLE);
       Scope inner = new Scope(scope);
       inner.set("loop", loop);
       assign(node.target(), item, inner);

@@ -16,6 +16,7 @@ record Macro(Node.MacroCode code, Scope definedIn) implements Callable {
 
   @Override
   public Object call(Arguments arguments, Evaluator evaluator) {
+    evaluator.budget().charge(Budget.STEPS_PER_TABLE);
     Scope scope = new Scope(definedIn);
     Map<String, Object> named = new LinkedHashMap<>(arguments.named());
     List<Object> positional = arguments.positional();

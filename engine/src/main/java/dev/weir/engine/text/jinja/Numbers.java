@@ -426,7 +426,8 @@ final class Numbers {
       default -> {
         // Java's parser also takes hexadecimal floats and a suffix of d or f, Python's underscores.
         boolean decimal = unsigned.chars().allMatch(c -> "0123456789.e+-_".indexOf(c) >= 0);
-        if (!decimal || unsigned.length() > PythonText.MAX_INTEGER_DIGITS || unsigned.isEmpty()) {
+        boolean wellFormed = decimal && !unsigned.startsWith("-") && !unsigned.startsWith("+");
+        if (!wellFormed || unsigned.length() > PythonText.MAX_INTEGER_DIGITS) {
           return null;
         }
         try {

@@ -21,8 +21,8 @@ public record RenderLimits(long steps, int outputChars, int nesting, Duration ti
   /** Four million tokens of English text. */
   public static final int DEFAULT_OUTPUT_CHARS = 16 << 20;
 
-  /** Real templates need less than 60; a thread of 512 KiB of stack carries this many. */
-  public static final int DEFAULT_NESTING = 600;
+  /** Real templates need less than 50; 512 KiB of stack carry this many. */
+  public static final int DEFAULT_NESTING = 300;
 
   /** A rendering takes well under a millisecond; this is for a machine in trouble. */
   public static final Duration DEFAULT_TIME = Duration.ofSeconds(5);

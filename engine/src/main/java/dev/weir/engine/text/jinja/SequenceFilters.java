@@ -66,6 +66,7 @@ final class SequenceFilters {
   private static Object items(Object value, Arguments arguments, Evaluator evaluator) {
     arguments.bind("items", 0);
     return lazily(
+        evaluator.budget(),
         () ->
             switch (value) {
               case Undefined undefined -> Collections.emptyIterator();
@@ -186,6 +187,7 @@ final class SequenceFilters {
     UnaryOperator<Object> key = key(bound.get(1), !bound.flag(0, false), evaluator);
     Set<Object> seen = new HashSet<>();
     return lazily(
+        evaluator.budget(),
         () ->
             filtered(
                 Values.iterate(value),
@@ -296,6 +298,7 @@ final class SequenceFilters {
 
   private static Object map(Object value, Arguments arguments, Evaluator evaluator) {
     return lazily(
+        evaluator.budget(),
         () -> {
           if (!Values.truth(value)) {
             return Collections.emptyIterator();
@@ -337,6 +340,7 @@ final class SequenceFilters {
   private static Object select(
       Object value, Arguments arguments, Evaluator evaluator, boolean wanted, boolean byAttribute) {
     return lazily(
+        evaluator.budget(),
         () -> {
           if (!Values.truth(value)) {
             return Collections.emptyIterator();
@@ -383,19 +387,26 @@ final class SequenceFilters {
     Iterator<Object> iterator();
   }
 
-  private static Generator lazily(Start start) {
+  private static Generator lazily(Budget budget, Start start) {
     return new Generator(
         new Iterator<>() {
           private @Nullable Iterator<Object> items;
 
+          // A generator may read from a generator, and so on: that is nesting too.
           @Override
           public boolean hasNext() {
-            return started().hasNext();
+            budget.enter();
+            boolean more = started().hasNext();
+            budget.leave();
+            return more;
           }
 
           @Override
           public Object next() {
-            return started().next();
+            budget.enter();
+            Object item = started().next();
+            budget.leave();
+            return item;
           }
 
           private Iterator<Object> started() {

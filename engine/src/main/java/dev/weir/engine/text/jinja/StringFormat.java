@@ -164,8 +164,9 @@ final class StringFormat {
 
   /** {@code template % value}. */
   static Object percent(Object template, Object value, Budget budget) {
-    String filled = new Percent(Values.text(template), value, budget).fill();
-    return template instanceof Markup ? new Markup(filled) : filled;
+    boolean escape = template instanceof Markup;
+    String filled = new Percent(Values.text(template), value, escape, budget).fill();
+    return escape ? new Markup(filled) : filled;
   }
 
   /** One run of the {@code %} operator on text. */
@@ -174,14 +175,16 @@ final class StringFormat {
     private final String template;
     private final Object value;
     private final List<Object> arguments;
+    private final boolean escape;
     private final Budget budget;
     private int nextArgument;
     private int at;
 
-    private Percent(String template, Object value, Budget budget) {
+    private Percent(String template, Object value, boolean escape, Budget budget) {
       this.template = template;
       this.value = value;
       this.arguments = value instanceof TupleValue tuple ? tuple.items() : List.of(value);
+      this.escape = escape;
       this.budget = budget;
     }
 
@@ -271,7 +274,7 @@ final class StringFormat {
 
     private String convert(FormatSpec spec, char type, Object argument) {
       return switch (type) {
-        case 's' -> spec.formatText(PythonText.str(argument, budget), budget);
+        case 's' -> spec.formatText(shown(argument), budget);
         case 'r', 'a' -> spec.formatText(PythonText.repr(argument, budget), budget);
         case 'c' ->
             spec.formatText(
@@ -290,6 +293,10 @@ final class StringFormat {
             spec.formatNumber(requireNumber(type, argument), budget);
         default -> throw PythonError.value("unsupported format character '" + type + "'");
       };
+    }
+
+    private String shown(Object argument) {
+      return escape ? Markup.escape(argument, budget).text() : PythonText.str(argument, budget);
     }
 
     private String integer(FormatSpec spec, Object argument) {

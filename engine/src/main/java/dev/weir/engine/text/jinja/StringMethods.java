@@ -201,8 +201,12 @@ final class StringMethods {
       return text;
     }
     int first = text.codePointAt(0);
-    return Character.toString(Character.toTitleCase(first))
-        + text.substring(Character.charCount(first)).toLowerCase(Locale.ROOT);
+    String rest = text.substring(Character.charCount(first)).toLowerCase(Locale.ROOT);
+    // A few letters have two capitals for one, of which the first alone is wanted: ß, ﬁ.
+    String capitals = Character.toString(first).toUpperCase(Locale.ROOT);
+    return capitals.codePointCount(0, capitals.length()) > 1
+        ? capitals.substring(0, 1) + capitals.substring(1).toLowerCase(Locale.ROOT) + rest
+        : Character.toString(Character.toTitleCase(first)) + rest;
   }
 
   private static String swapCase(String text) {

@@ -35,7 +35,11 @@ public final class Template {
           "the template is longer than " + MAX_SOURCE_CHARS + " characters", 1, 1);
     }
     Source uniform = new Source(source);
-    return new Template(uniform, Parser.parse(uniform));
+    try {
+      return new Template(uniform, Parser.parse(uniform));
+    } catch (StackOverflowError e) {
+      throw uniform.error("nests too deep for the stack that is left", 0);
+    }
   }
 
   /**
@@ -61,6 +65,10 @@ public final class Template {
         scope.set(variable.getKey(), Values.fromJava(variable.getValue(), budget));
       }
       return evaluator.capture(body, scope);
+    } catch (StackOverflowError e) {
+      // The limit on nesting ends a recursion long before, unless the caller's stack is nearly used
+      // up; nothing outside this call has changed, so the thread can go on.
+      throw new TemplateLimitException("nests too deep for the stack that is left");
     } catch (PythonError e) {
       int at = evaluator.at();
       throw new TemplateRuntimeException(
