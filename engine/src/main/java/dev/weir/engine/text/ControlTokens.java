@@ -25,10 +25,24 @@ final class ControlTokens {
 
   private static boolean isControl(AddedToken token, Collection<String> templates) {
     String content = token.content();
+    return isMark(token)
+        || (isTag(content) && templates.stream().anyMatch(source -> source.contains(content)));
+  }
+
+  /**
+   * Whether a control token is one that the model writes inside its own turns ({@code <think>},
+   * {@code <tool_call>}), so that in those turns it is no forgery.
+   */
+  static boolean isOwnTag(AddedToken control) {
+    return !isMark(control);
+  }
+
+  /** Whether a token marks turns or ends, or is otherwise never to be written by anyone. */
+  private static boolean isMark(AddedToken token) {
+    String content = token.content();
     return token.special()
         || SENTENCE_MARKS.contains(content)
-        || (content.startsWith("<|") && content.endsWith("|>"))
-        || (isTag(content) && templates.stream().anyMatch(source -> source.contains(content)));
+        || (content.startsWith("<|") && content.endsWith("|>"));
   }
 
   private static boolean isTag(String content) {

@@ -44,6 +44,7 @@ public final class Tokenizer implements AutoCloseable {
   private final TokenizerConfig config;
   private final Map<String, Integer> ids;
   private final TokenTable table;
+  private final List<AddedToken> addedTokens;
   private final List<AddedToken> controlTokens;
   private final int maxCharacters;
   private final NativeTokenizer full;
@@ -56,6 +57,7 @@ public final class Tokenizer implements AutoCloseable {
     ids = json.ids();
     table = new TokenTable(json.tokens(), json.addedTokens(), json.decoding());
     maxCharacters = json.maxCharacters();
+    addedTokens = json.addedTokens();
     controlTokens = ControlTokens.of(json.addedTokens(), config.chatTemplates().values());
     plain = new PlainTokenizers(json, controlTokens);
   }
@@ -68,6 +70,17 @@ public final class Tokenizer implements AutoCloseable {
    */
   public static Tokenizer load(Path directory) {
     return load(directory.resolve(FILE_NAME), TokenizerConfig.read(directory));
+  }
+
+  /**
+   * The same, with {@code chatTemplate} in the place of the model's own chat templates. They belong
+   * together: which tokens message text may not become depends on the template too.
+   *
+   * @throws ModelLoadException where a file is missing, malformed or beyond a limit
+   */
+  public static Tokenizer load(Path directory, String chatTemplate) {
+    TokenizerConfig config = TokenizerConfig.read(directory).withChatTemplate(chatTemplate);
+    return load(directory.resolve(FILE_NAME), config);
   }
 
   static Tokenizer load(Path file, TokenizerConfig config) {
@@ -218,6 +231,11 @@ public final class Tokenizer implements AutoCloseable {
   /** The longest text that is encoded, in UTF-16 code units. */
   public int maxCharacters() {
     return maxCharacters;
+  }
+
+  /** All tokens that are found in a text before any other rule applies. */
+  List<AddedToken> addedTokens() {
+    return addedTokens;
   }
 
   TokenizerConfig config() {

@@ -48,6 +48,11 @@ record TokenizerConfig(Map<String, String> specialTokens, Map<String, String> ch
     return new TokenizerConfig(tokens, templates);
   }
 
+  /** With {@code source} as the only chat template. */
+  TokenizerConfig withChatTemplate(String source) {
+    return new TokenizerConfig(specialTokens, Map.of(DEFAULT_TEMPLATE, source));
+  }
+
   /** A token is a string, or an object that has it as {@code content}. */
   private static void collectTokens(JsonNode node, Map<String, String> tokens) {
     node.properties()
