@@ -14,14 +14,16 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
-import dev.weir.engine.run.Clock;
 import dev.weir.engine.run.LoopOptions;
 import dev.weir.engine.run.StepLoop;
+import dev.weir.engine.text.ChatTemplate;
 import dev.weir.engine.text.Tokenizer;
+import dev.weir.engine.text.jinja.RenderLimits;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.KvArena;
 import dev.weir.kernels.KvShape;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 
 /**
@@ -47,6 +49,7 @@ public final class Engine implements AutoCloseable {
   private final ModelConfig config;
   private final GenerationDefaults defaults;
   private final Tokenizer tokenizer;
+  private final ChatTemplate chatTemplate;
   private final Device device;
   private final StepLoop loop;
 
@@ -59,6 +62,7 @@ public final class Engine implements AutoCloseable {
     this.config = config;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
+    chatTemplate = ChatTemplate.of(tokenizer, Clock.systemDefaultZone(), RenderLimits.DEFAULT);
     this.device = device;
     this.loop = loop;
   }
@@ -125,7 +129,7 @@ public final class Engine implements AutoCloseable {
         new LoopOptions(
             options.slots(), options.queue(), contextLength, options.reusePrefixes(), limits),
         new CostModel(),
-        Clock.SYSTEM);
+        System::nanoTime);
   }
 
   private static int kvBlocks(EngineOptions options, KvShape shape, int contextLength) {
@@ -175,6 +179,11 @@ public final class Engine implements AutoCloseable {
   /** The model's tokenizer; lives as long as the engine. */
   public Tokenizer tokenizer() {
     return tokenizer;
+  }
+
+  /** The model's chat template; {@link ChatTemplate#isPresent} says whether it has one. */
+  public ChatTemplate chatTemplate() {
+    return chatTemplate;
   }
 
   /** What computes, for people. */
