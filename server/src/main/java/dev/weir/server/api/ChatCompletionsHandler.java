@@ -1,0 +1,59 @@
+package dev.weir.server.api;
+
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.Sampling;
+import dev.weir.server.http.ClientGoneException;
+import dev.weir.server.http.Exchange;
+import dev.weir.server.http.Handler;
+import dev.weir.server.protocol.ChatRequest;
+import dev.weir.server.protocol.Chunks;
+import dev.weir.server.protocol.Replies;
+import dev.weir.server.protocol.ReplyHead;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/** {@code POST /v1/chat/completions}. */
+public final class ChatCompletionsHandler implements Handler {
+  private final ServedModel model;
+  private final InstantSource clock;
+
+  /** Serves the model; the clock dates replies. */
+  public ChatCompletionsHandler(ServedModel model, InstantSource clock) {
+    this.model = model;
+    this.clock = clock;
+  }
+
+  @Override
+  public void handle(Exchange exchange) throws InterruptedException, ClientGoneException {
+    ChatRequest request = ChatRequest.read(exchange.body(), model.facts());
+    model.check(request.model());
+    ReplyHead head =
+        new ReplyHead(
+            Completing.newId("chatcmpl-"), clock.instant().getEpochSecond(), model.name());
+    boolean logprobs = request.sampling().logprobs() != Sampling.NO_LOGPROBS;
+    @Nullable IntFunction<byte[]> vocabulary = logprobs ? model::tokenBytes : null;
+    Prompt prompt = new Prompt.Tokens(model.encodeChat(request.templateVariables()));
+    try (Generation generation =
+        model.submit(
+            new Request(
+                prompt, request.sampling(), request.choices(), request.skipSpecialTokens()))) {
+      Completing.cancelOnDisconnect(exchange, List.of(generation));
+      if (request.stream()) {
+        Chunks chunks = Chunks.chat(head, request.includeUsage(), vocabulary);
+        List<Completing.Source> sources =
+            List.of(new Completing.Source(generation, 0, request.choices(), ""));
+        Completing.stream(exchange, chunks, true, request.includeUsage(), sources);
+      } else {
+        byte[] reply =
+            Replies.chat(
+                head, Completing.await(exchange, List.of(generation)).getFirst(), vocabulary);
+        exchange.respond(200, "application/json", reply, Map.of());
+      }
+    }
+  }
+}

@@ -1,0 +1,161 @@
+package dev.weir.server.protocol;
+
+import dev.weir.engine.request.Sampling;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * A request of {@code /v1/chat/completions}.
+ *
+ * @param model the model asked for; null where the request names none
+ * @param templateVariables what the chat template sees: {@code messages}, {@code tools} where there
+ *     are any, {@code add_generation_prompt}, and the request's {@code chat_template_kwargs}; plain
+ *     Java values
+ * @param sampling how to answer
+ * @param choices how many answers
+ * @param stream whether the answer comes token by token
+ * @param includeUsage whether a stream ends with the usage
+ * @param skipSpecialTokens whether control tokens are left out of the text
+ */
+public record ChatRequest(
+    @Nullable String model,
+    Map<String, @Nullable Object> templateVariables,
+    Sampling sampling,
+    int choices,
+    boolean stream,
+    boolean includeUsage,
+    boolean skipSpecialTokens) {
+
+  /** Fields that would change the answer, and what to do instead. */
+  private static final Map<String, String> UNSUPPORTED =
+      Map.of(
+          "functions", "use tools",
+          "function_call", "use tools",
+          "audio", "only text is spoken here",
+          "web_search_options", "leave it out",
+          "chat_template", "the model's own template is used",
+          "continue_final_message", "leave it out",
+          "echo", "leave it out",
+          "documents", "put them into a message");
+
+  /** Variables that a request must not replace: they make the template what it is. */
+  private static final Set<String> RESERVED =
+      Set.of(
+          "messages",
+          "tools",
+          "add_generation_prompt",
+          "chat_template",
+          "tokenize",
+          "bos_token",
+          "eos_token",
+          "raise_exception",
+          "strftime_now");
+
+  private static final int MAX_TEMPLATE_VARIABLES = 64;
+
+  /**
+   * Reads a request body.
+   *
+   * @throws ApiException 400, naming the field at fault
+   */
+  public static ChatRequest read(byte[] body, ModelFacts model) {
+    Fields fields = Fields.of(Json.readObject(body));
+    refuseUnsupported(fields);
+    return new ChatRequest(
+        fields.text("model"),
+        templateVariables(fields),
+        SamplingFields.read(fields, model, maxTokens(fields, model), logprobs(fields)),
+        SamplingFields.choices(fields),
+        SamplingFields.stream(fields),
+        SamplingFields.includeUsage(fields),
+        fields.flag("skip_special_tokens", true));
+  }
+
+  private static void refuseUnsupported(Fields fields) {
+    UNSUPPORTED.forEach(
+        (name, hint) -> {
+          JsonNode value = fields.get(name);
+          boolean off =
+              value == null
+                  || (value.isBoolean() && !value.booleanValue())
+                  || (name.equals("function_call") && value.isString() && isNone(value));
+          if (!off) {
+            throw ApiException.unsupported(name, hint);
+          }
+        });
+    for (JsonNode modality : fields.list("modalities", 8)) {
+      if (!modality.isString() || !modality.stringValue().equals("text")) {
+        throw ApiException.unsupported("modalities", "the only one allowed is \"text\"");
+      }
+    }
+  }
+
+  private static boolean isNone(JsonNode value) {
+    return value.stringValue().equals("none");
+  }
+
+  private static int maxTokens(Fields fields, ModelFacts model) {
+    // The older name is still what most clients send; the newer one wins, as it does at OpenAI.
+    String name = fields.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
+    int maxTokens = fields.integer(name, model.contextLength());
+    if (maxTokens < 1) {
+      throw ApiException.invalid(name, name + " is " + maxTokens + ", must be at least 1");
+    }
+    return maxTokens;
+  }
+
+  private static int logprobs(Fields fields) {
+    boolean wanted = fields.flag("logprobs", false);
+    JsonNode alternatives = fields.get("top_logprobs");
+    if (alternatives == null) {
+      return wanted ? 0 : Sampling.NO_LOGPROBS;
+    }
+    int count = (int) Fields.integer(alternatives, "top_logprobs", 0, Sampling.MAX_LOGPROBS);
+    if (!wanted && count > 0) {
+      throw ApiException.invalid(
+          "top_logprobs", "top_logprobs is only allowed where logprobs is true");
+    }
+    return wanted ? count : Sampling.NO_LOGPROBS;
+  }
+
+  /** What the template sees. */
+  static Map<String, @Nullable Object> templateVariables(Fields fields) {
+    Map<String, @Nullable Object> variables = new LinkedHashMap<>();
+    JsonNode extra = fields.get("chat_template_kwargs");
+    if (extra != null) {
+      Fields.of(extra, "chat_template_kwargs");
+      if (extra.size() > MAX_TEMPLATE_VARIABLES) {
+        throw ApiException.invalid(
+            "chat_template_kwargs",
+            "chat_template_kwargs may have at most " + MAX_TEMPLATE_VARIABLES + " entries");
+      }
+      extra
+          .properties()
+          .forEach(
+              entry -> {
+                if (RESERVED.contains(entry.getKey())) {
+                  throw ApiException.invalid(
+                      "chat_template_kwargs." + entry.getKey(),
+                      "chat_template_kwargs must not set " + entry.getKey());
+                }
+                variables.put(entry.getKey(), Json.plain(entry.getValue()));
+              });
+    }
+    String effort = fields.text("reasoning_effort");
+    if (effort != null) {
+      variables.putIfAbsent("reasoning_effort", effort);
+    }
+    variables.put("messages", ChatMessages.read(fields));
+    List<Object> tools = ChatTools.read(fields);
+    if (!tools.isEmpty()) {
+      variables.put("tools", tools);
+    }
+    variables.put("add_generation_prompt", fields.flag("add_generation_prompt", true));
+    return Collections.unmodifiableMap(variables);
+  }
+}

@@ -1,0 +1,204 @@
+package dev.weir.server.api;
+
+import dev.weir.engine.request.Completion;
+import dev.weir.engine.request.FinishReason;
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.TokenEvent;
+import dev.weir.engine.request.Usage;
+import dev.weir.server.protocol.ModelFacts;
+import dev.weir.server.protocol.SamplingDefaults;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model whose tokens are characters and that says what it is told to say: choice c of a request
+ * answers {@link #REPLY} and c, one token per character.
+ */
+final class ScriptedModel implements ServedModel {
+  static final String REPLY = "Wé \"r\" ";
+  static final int VOCABULARY = 1000;
+  static final int CONTEXT = 4096;
+
+  /** Where set, generations wait for it before their first token. */
+  volatile @Nullable CountDownLatch gate;
+
+  /** Where set, thrown by submit. */
+  volatile @Nullable RuntimeException refusal;
+
+  /** Tokens after which a generation fails; none by default. */
+  volatile int failAfter = Integer.MAX_VALUE;
+
+  final LinkedBlockingQueue<Request> submitted = new LinkedBlockingQueue<>();
+  final LinkedBlockingQueue<Generation> cancelled = new LinkedBlockingQueue<>();
+  volatile Map<String, @Nullable Object> templateVariables = Map.of();
+
+  @Override
+  public String name() {
+    return "scripted/model";
+  }
+
+  @Override
+  public long created() {
+    return 1_767_225_600;
+  }
+
+  @Override
+  public ModelFacts facts() {
+    return new ModelFacts(VOCABULARY, CONTEXT, SamplingDefaults.OPENAI);
+  }
+
+  @Override
+  public Generation submit(Request request) {
+    RuntimeException thrown = refusal;
+    if (thrown != null) {
+      throw thrown;
+    }
+    submitted.add(request);
+    int[] prompt =
+        switch (request.prompt()) {
+          case Prompt.Tokens(int[] ids) -> ids;
+          case Prompt.Text(String text, boolean special) -> encode(text, special);
+        };
+    return new Scripted(request, prompt);
+  }
+
+  @Override
+  public int[] encode(String text, boolean addSpecialTokens) {
+    return text.codePoints().map(c -> Math.min(c, VOCABULARY - 1)).toArray();
+  }
+
+  @Override
+  public int[] encodeChat(Map<String, @Nullable Object> variables) {
+    templateVariables = variables;
+    return encode(String.valueOf(variables.get("messages")), true);
+  }
+
+  @Override
+  public String decode(int[] tokens, boolean skipSpecialTokens) {
+    return new String(tokens, 0, tokens.length);
+  }
+
+  @Override
+  public byte[] tokenBytes(int token) {
+    return Character.toString(token).getBytes(StandardCharsets.UTF_8);
+  }
+
+  private final class Scripted implements Generation {
+    private final Request request;
+    private final int[] prompt;
+    private final List<int[]> replies = new ArrayList<>();
+    private final int[] drawn;
+    private final boolean[] finished;
+    private int turn;
+    private int outputTokens;
+    private final CountDownLatch cancel = new CountDownLatch(1);
+
+    Scripted(Request request, int[] prompt) {
+      this.request = request;
+      this.prompt = prompt;
+      for (int choice = 0; choice < request.choices(); choice++) {
+        replies.add((REPLY + choice).codePoints().toArray());
+      }
+      drawn = new int[request.choices()];
+      finished = new boolean[request.choices()];
+    }
+
+    @Override
+    public int[] promptTokens() {
+      return prompt;
+    }
+
+    @Override
+    public @Nullable TokenEvent next() throws InterruptedException {
+      CountDownLatch wait = gate;
+      while (wait != null && wait.getCount() > 0 && cancel.getCount() > 0) {
+        Thread.sleep(1);
+      }
+      for (int tried = 0; tried < drawn.length; tried++) {
+        int choice = turn++ % drawn.length;
+        if (!finished[choice]) {
+          return event(choice);
+        }
+      }
+      return null;
+    }
+
+    private TokenEvent event(int choice) {
+      boolean ended = drawn[choice] == replies.get(choice).length;
+      boolean full = drawn[choice] == request.sampling().maxTokens();
+      if (ended || full || cancel.getCount() == 0) {
+        finished[choice] = true;
+        FinishReason reason =
+            cancel.getCount() == 0
+                ? FinishReason.CANCELLED
+                : ended ? FinishReason.STOP : FinishReason.LENGTH;
+        return new TokenEvent.Finished(choice, reason, "", null, drawn[choice]);
+      }
+      if (outputTokens >= failAfter) {
+        throw new RequestFailedException("on purpose");
+      }
+      outputTokens++;
+      int id = replies.get(choice)[drawn[choice]++];
+      boolean logprobs = request.sampling().logprobs() != Sampling.NO_LOGPROBS;
+      List<TokenEvent.Alternative> alternatives = new ArrayList<>();
+      for (int i = 0; i < request.sampling().logprobs(); i++) {
+        alternatives.add(
+            new TokenEvent.Alternative('a' + i, i == 0 ? -0.5f : Float.NEGATIVE_INFINITY));
+      }
+      return new TokenEvent.Token(
+          choice, id, Character.toString(id), logprobs ? -0.25f : Float.NaN, alternatives);
+    }
+
+    @Override
+    public Usage usage() {
+      return new Usage(prompt.length, 1, outputTokens);
+    }
+
+    @Override
+    public Completion await() throws InterruptedException {
+      List<List<TokenEvent.Token>> tokens = new ArrayList<>();
+      List<FinishReason> reasons = new ArrayList<>();
+      for (int[] _ : replies) {
+        tokens.add(new ArrayList<>());
+        reasons.add(FinishReason.CANCELLED);
+      }
+      TokenEvent event = next();
+      while (event != null) {
+        switch (event) {
+          case TokenEvent.Token token -> tokens.get(token.choice()).add(token);
+          case TokenEvent.Finished end -> reasons.set(end.choice(), end.reason());
+        }
+        event = next();
+      }
+      List<Completion.Choice> choices = new ArrayList<>();
+      for (int choice = 0; choice < replies.size(); choice++) {
+        StringBuilder text = new StringBuilder();
+        tokens.get(choice).forEach(token -> text.append(token.text()));
+        choices.add(
+            new Completion.Choice(text.toString(), tokens.get(choice), reasons.get(choice), null));
+      }
+      return new Completion(choices, usage());
+    }
+
+    @Override
+    public CompletableFuture<Completion> future() {
+      throw new UnsupportedOperationException("the server waits by itself");
+    }
+
+    @Override
+    public void cancel() {
+      cancel.countDown();
+      cancelled.add(this);
+    }
+  }
+}
