@@ -25,6 +25,7 @@ import dev.weir.kernels.KvShape;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.ZoneId;
 
 /**
  * A model, loaded and ready: the embedding API, and the only door to everything below it.
@@ -62,7 +63,8 @@ public final class Engine implements AutoCloseable {
     this.config = config;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
-    chatTemplate = ChatTemplate.of(tokenizer, Clock.systemDefaultZone(), RenderLimits.DEFAULT);
+    chatTemplate =
+        ChatTemplate.of(tokenizer, Clock.system(ZoneId.systemDefault()), RenderLimits.DEFAULT);
     this.device = device;
     this.loop = loop;
   }

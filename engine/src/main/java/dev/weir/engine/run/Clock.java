@@ -3,9 +3,6 @@ package dev.weir.engine.run;
 /** Where the step loop reads time; tests put their own in its place. */
 public interface Clock {
 
-  /** The machine's monotonic clock. */
-  Clock SYSTEM = System::nanoTime;
-
   /** Nanoseconds since an arbitrary moment; never runs backwards. */
   long nanos();
 }
