@@ -4,8 +4,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tokenizers without control tokens, made when they are first needed: each takes the time and
- * memory of the full one (0.5 s and about 100 MB for Llama 3), and most conversations need none.
+ * The tokenizers without control tokens, made when they are first needed: each takes as long to
+ * make and as much memory as the full one (0.5 s for Llama 3), and most conversations need none.
  */
 final class PlainTokenizers implements AutoCloseable {
 
