@@ -115,6 +115,12 @@ public final class CpuDevice implements Device {
     return isa;
   }
 
+  /** The native device, for a downcall. */
+  long handle() {
+    requireOpen();
+    return handle;
+  }
+
   /** Bytes that are allocated now. */
   public long allocatedBytes() {
     return allocatedBytes;

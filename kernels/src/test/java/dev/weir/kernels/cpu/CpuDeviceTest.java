@@ -3,12 +3,14 @@ package dev.weir.kernels.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.sun.management.ThreadMXBean;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.DeviceMemoryException;
 import dev.weir.kernels.LinearWeight;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,6 +22,9 @@ import org.junit.jupiter.api.Test;
 final class CpuDeviceTest {
 
   private static final long HUGE_PAGE = 2 << 20;
+  private static final int ENOUGH_TO_COMPILE = 20_000;
+  private static final int CALLS = 10_000;
+  private static final long SMALLEST_OBJECT = 16;
 
   @BeforeEach
   void needsTheLibrary() {
@@ -90,6 +95,27 @@ final class CpuDeviceTest {
       }
     }
     return count;
+  }
+
+  @Test
+  void aCallAllocatesNothingOnTheHeap() {
+    var random = new Random(9);
+    try (var device = CpuDevice.open(2)) {
+      LinearWeight weight = Matrix.random(random, DType.BF16, 40, 70).pack(device);
+      Buffer in = Matrix.upload(device, Matrix.random(random, DType.F32, 1, 70).values());
+      Buffer out = device.allocate(4 * 40, "out");
+      for (int repeat = 0; repeat < ENOUGH_TO_COMPILE; repeat++) {
+        device.kernels().linear(1, in, weight, out);
+      }
+      var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+      long before = threads.getCurrentThreadAllocatedBytes();
+      for (int repeat = 0; repeat < CALLS; repeat++) {
+        device.kernels().linear(1, in, weight, out);
+      }
+      long allocated = threads.getCurrentThreadAllocatedBytes() - before;
+      // Less than the smallest object per call: what is left is the measurement's own.
+      assertThat(allocated).isLessThan(CALLS * SMALLEST_OBJECT);
+    }
   }
 
   @Test
