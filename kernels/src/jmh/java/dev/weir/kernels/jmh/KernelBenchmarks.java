@@ -1,20 +1,14 @@
 package dev.weir.kernels.jmh;
 
-import dev.weir.kernels.Buffer;
-import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.cpu.CpuDevice;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.List;
-import java.util.Objects;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
-import org.openjdk.jmh.results.IterationResult;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
@@ -32,21 +26,19 @@ public final class KernelBenchmarks {
   /** JMH's options; {@code -p tokens=1 LinearBenchmark} for a part. */
   public static void main(String... arguments)
       throws CommandLineOptionException, RunnerException, IOException {
-    Path ceilings = Files.createTempFile("weir-ceilings", ".txt");
-    String threads = System.getProperty("weir.jmh.threads", "2");
+    Path file = Files.createTempFile("weir-ceilings", ".txt");
     var options =
         new OptionsBuilder()
             .parent(new CommandLineOptions(arguments))
             .jvmArgsAppend(
-                "--enable-native-access=ALL-UNNAMED",
-                "--sun-misc-unsafe-memory-access=allow",
-                "-D" + Measured.FILE_PROPERTY + "=" + ceilings,
-                "-Dweir.jmh.threads=" + threads)
+                "-D" + Measured.FILE_PROPERTY + "=" + file,
+                "-D" + Measured.THREADS_PROPERTY + "=" + Measured.threads())
             .build();
-    Collection<RunResult> results = new Runner(options).run();
-    List<String> lines = Files.readAllLines(ceilings);
+    var results = new Runner(options).run();
+    List<Iteration> iterations = Files.readAllLines(file).stream().map(Iteration::parse).toList();
+    Files.delete(file);
     PrintStream out = System.out;
-    try (var device = CpuDevice.open(Integer.parseInt(threads))) {
+    try (var device = CpuDevice.open(Measured.threads())) {
       out.printf("%n%s; %s%n%n", processor(), device.name());
     }
     out.println(
@@ -54,56 +46,47 @@ public final class KernelBenchmarks {
             + " ceilings: GB/s, GFLOP/s |");
     out.println("|---|---|---|---|---|---|---|---|---|");
     for (RunResult result : results) {
-      out.println(row(result, lines));
+      out.println(row(result, iterations));
     }
-    Files.delete(ceilings);
   }
 
-  private static String row(RunResult result, List<String> lines) {
+  /** One line of {@link Measured}. */
+  private record Iteration(
+      String key, double bytes, double flops, double seconds, double read, double arithmetic) {
+
+    static Iteration parse(String line) {
+      String[] fields = line.split(" ");
+      double[] numbers = Stream.of(fields).skip(1).mapToDouble(Double::parseDouble).toArray();
+      return new Iteration(fields[0], numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
+    }
+  }
+
+  private static String row(RunResult result, List<Iteration> all) {
     String name = result.getParams().getBenchmark();
     String op = name.substring(name.lastIndexOf('.') + 1);
     String shape = result.getParams().getParam("shape");
     String tokens = result.getParams().getParam("tokens");
     String key = op + ":" + shape + ":" + tokens;
-    double[][] measured =
-        lines.stream()
-            .filter(line -> line.startsWith(key + " "))
-            .map(line -> Stream.of(line.split(" ")).skip(1).mapToDouble(Double::parseDouble))
-            .map(numbers -> numbers.toArray())
-            .toArray(double[][]::new);
-    List<Double> micros = new ArrayList<>();
-    for (IterationResult iteration :
-        result.getBenchmarkResults().iterator().next().getIterationResults()) {
-      micros.add(iteration.getPrimaryResult().getScore());
-    }
-    // The file has the warm-up's lines too, before those of the measured iterations.
-    int skipped = measured.length - micros.size();
-    double[] read = new double[micros.size()];
-    double[] arithmetic = new double[micros.size()];
-    for (int i = 0; i < micros.size(); i++) {
-      double seconds = micros.get(i) / 1e6;
-      read[i] = measured[skipped + i][0] / seconds / measured[skipped + i][2];
-      arithmetic[i] = measured[skipped + i][1] / seconds / measured[skipped + i][3];
-    }
-    double time = median(micros.stream().mapToDouble(Double::doubleValue).toArray());
-    double bytes = measured[0][0];
-    double flops = measured[0][1];
+    // The warm-up's line comes first.
+    List<Iteration> iterations = all.stream().filter(it -> it.key().equals(key)).skip(1).toList();
+    double seconds = median(iterations, Iteration::seconds);
+    Iteration any = iterations.getFirst();
     return String.format(
         "| %s | %s | %s | %.1f | %.1f | %.0f %% | %.1f | %.0f %% | %.1f, %.0f |",
         op,
         shape,
         tokens,
-        time,
-        bytes / time / 1e3,
-        100 * median(read),
-        flops / time / 1e3,
-        100 * median(arithmetic),
-        median(Arrays.stream(measured).mapToDouble(numbers -> numbers[2]).toArray()) / 1e9,
-        median(Arrays.stream(measured).mapToDouble(numbers -> numbers[3]).toArray()) / 1e9);
+        seconds * 1e6,
+        any.bytes() / seconds / 1e9,
+        100 * median(iterations, it -> it.bytes() / it.seconds() / it.read()),
+        any.flops() / seconds / 1e9,
+        100 * median(iterations, it -> it.flops() / it.seconds() / it.arithmetic()),
+        median(iterations, Iteration::read) / 1e9,
+        median(iterations, Iteration::arithmetic) / 1e9);
   }
 
-  private static double median(double... values) {
-    double[] sorted = values.clone();
+  private static double median(List<Iteration> iterations, ToDoubleFunction<Iteration> of) {
+    double[] sorted = iterations.stream().mapToDouble(of).toArray();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];
   }
@@ -116,17 +99,5 @@ public final class KernelBenchmarks {
           .findFirst()
           .orElse("unknown processor");
     }
-  }
-
-  /** A part of a buffer. */
-  static Buffer slice(Buffer buffer, long offset, long bytes) {
-    return switch (buffer) {
-      case HostBuffer host -> new HostBuffer(host.segment().asSlice(offset, bytes));
-    };
-  }
-
-  /** What JMH's set-up has put there. */
-  static <T> T present(@Nullable T value) {
-    return Objects.requireNonNull(value, "set up by JMH");
   }
 }

@@ -8,6 +8,7 @@ import dev.weir.kernels.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.function.LongSupplier;
 
 /**
  * What this machine can do at most, measured with a device's own threads and instruction level, so
@@ -39,10 +40,12 @@ public final class Ceilings {
   /**
    * Bytes per second of reading memory once with all threads.
    *
+   * @param clock nanoseconds: of the wall, or of the calling thread's processor time where the
+   *     device has one thread and others share the machine
    * @param memory at least {@link #LEAST_READ_BYTES} that were written before: pages that were
    *     never touched share one page of zeros
    */
-  public static double readBytesPerSecond(CpuDevice device, Buffer memory) {
+  public static double readBytesPerSecond(CpuDevice device, Buffer memory, LongSupplier clock) {
     if (memory.bytes() < LEAST_READ_BYTES) {
       throw new IllegalArgumentException(
           "reading " + memory.bytes() + " bytes would measure caches, not memory");
@@ -51,9 +54,9 @@ public final class Ceilings {
     long address = Checks.address(memory, bytes, 1, "ceiling", "memory");
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment sink = arena.allocate(JAVA_LONG);
-      long start = System.nanoTime();
+      long start = clock.getAsLong();
       int status = (int) READ.invokeExact(device.handle(), address, bytes, sink.address());
-      long time = System.nanoTime() - start;
+      long time = clock.getAsLong() - start;
       if (status != Native.OK) {
         throw Native.failure("measuring read bandwidth", status);
       }
@@ -68,16 +71,18 @@ public final class Ceilings {
   /**
    * Floating-point operations per second, all threads, registers only, on the unit that {@code
    * linear} uses for weights of this type.
+   *
+   * @param clock as above
    */
-  public static double flopsPerSecond(CpuDevice device, DType weights) {
+  public static double flopsPerSecond(CpuDevice device, DType weights, LongSupplier clock) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment operations = arena.allocate(JAVA_LONG);
-      long start = System.nanoTime();
+      long start = clock.getAsLong();
       int status =
           (int)
               FLOPS.invokeExact(
                   device.handle(), Native.code(weights), FLOP_ROUNDS, operations.address());
-      long time = System.nanoTime() - start;
+      long time = clock.getAsLong() - start;
       if (status != Native.OK) {
         throw Native.failure("measuring arithmetic", status);
       }
