@@ -139,6 +139,7 @@ static void linear_chunk(void *context, int64_t chunk, int worker) {
   int64_t end = weir_min(panel + job->panels_per_chunk, job->panels);
   int64_t row = chunk % job->row_blocks * job->rows_per_chunk;
   for (; panel < end; panel++) linear_panel(job, panel, row, weir_min(job->rows_per_chunk, job->rows - row));
+  if (job->kernel->end) job->kernel->end();
 }
 
 // Enough chunks that a thread that is late leaves little behind.

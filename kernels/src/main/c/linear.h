@@ -30,6 +30,7 @@ typedef struct {
   int tile_rows;       // most tokens per call
   int depth_block;     // steps of K whose panel part stays in cache while the tokens pass
   int rounds_to_bf16;  // activations are rounded to BF16 first
+  void (*end)(void);   // called by the thread that made tile calls, after the last of a chunk; or NULL
 } weir_linear_kernel;
 
 #define MAX_TILE_ROWS 32

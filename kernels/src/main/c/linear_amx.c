@@ -14,7 +14,13 @@
 #define STEP_BYTES (DEPTH / 2 * PAIR_BYTES)
 #define PREFETCH_BYTES (4 * STEP_BYTES) // how far ahead of its use a panel's stream is asked for
 
-static void configure(const int *rows) {
+// The tokens of the tile call that this thread's tiles are configured for; 0 for none. LDTILECFG costs a good part of a
+// tile call, and most calls of a chunk have the same shape.
+static _Thread_local int configured_tokens;
+
+static void configure(int tokens, const int *rows) {
+  if (configured_tokens == tokens) return;
+  configured_tokens = tokens;
   tile_config config = {.palette = 1};
   for (int tile = 0; tile < 8; tile++) {
     config.rows[tile] = (uint8_t)rows[tile];
@@ -30,7 +36,7 @@ static void prefetch_step(const char *b) {
 static void narrow(const char *a, int64_t a_stride, int rows, const char *b, int64_t depth, float *c, int64_t c_stride,
                    int pass) {
   // Tiles 0, 1: sums; 4: tokens; 6, 7: weights.
-  configure((int[8]){rows, rows, 0, 0, rows, 0, 16, 16});
+  configure(rows, (int[8]){rows, rows, 0, 0, rows, 0, 16, 16});
   int64_t stride = c_stride * 4;
   if (pass & WEIR_ACCUMULATE) {
     TILE_LOAD(0, c, stride);
@@ -55,7 +61,7 @@ static void wide(const char *a, int64_t a_stride, int rows, const char *b, int64
                  int pass) {
   // Tiles 0, 1: sums of the upper 16 tokens; 2, 3: of the rest; 4, 5: tokens; 6, 7: weights.
   int lower = rows - TILE_TOKENS;
-  configure((int[8]){16, 16, lower, lower, 16, lower, 16, 16});
+  configure(rows, (int[8]){16, 16, lower, lower, 16, lower, 16, 16});
   int64_t stride = c_stride * 4;
   const char *a_lower = a + TILE_TOKENS * a_stride;
   float *c_lower = c + TILE_TOKENS * c_stride;
@@ -93,12 +99,17 @@ static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, 
   } else {
     wide(a, a_stride, rows, b, depth, c, c_stride, pass);
   }
-  TILE_RELEASE(); // so that a switch of threads does not carry 8 KiB of tiles along
+}
+
+// So that a switch of threads does not carry 8 KiB of tiles along.
+static void release(void) {
+  configured_tokens = 0;
+  TILE_RELEASE();
 }
 
 // A block of 512 of K is 32 KiB of a panel: it stays in a 48 KiB first-level cache while the tokens pass.
 #if defined(WEIR_EMULATE_TILES)
-const weir_linear_kernel weir_linear_bf16_amx_emulated = {tile_bf16, 2 * TILE_TOKENS, 512, 1};
+const weir_linear_kernel weir_linear_bf16_amx_emulated = {tile_bf16, 2 * TILE_TOKENS, 512, 1, release};
 #else
-const weir_linear_kernel weir_linear_bf16_amx = {tile_bf16, 2 * TILE_TOKENS, 512, 1};
+const weir_linear_kernel weir_linear_bf16_amx = {tile_bf16, 2 * TILE_TOKENS, 512, 1, release};
 #endif

@@ -112,6 +112,6 @@ static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, 
 }
 
 // Blocks of K whose part of a panel is 64 KiB, half of a small second-level cache.
-const weir_linear_kernel weir_linear_f32_avx2 = {tile_f32, MAX_ROWS, 512, 0};
-const weir_linear_kernel weir_linear_f16_avx2 = {tile_f16, MAX_ROWS, 1024, 0};
-const weir_linear_kernel weir_linear_bf16_avx2 = {tile_bf16, MAX_ROWS, 1024, 0};
+const weir_linear_kernel weir_linear_f32_avx2 = {tile_f32, MAX_ROWS, 512, 0, NULL};
+const weir_linear_kernel weir_linear_f16_avx2 = {tile_f16, MAX_ROWS, 1024, 0, NULL};
+const weir_linear_kernel weir_linear_bf16_avx2 = {tile_bf16, MAX_ROWS, 1024, 0, NULL};

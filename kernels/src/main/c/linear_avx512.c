@@ -101,6 +101,6 @@ static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, 
 }
 
 // Blocks of K whose part of a panel is 128 KiB, a small part of the second-level cache.
-const weir_linear_kernel weir_linear_f32_avx512 = {tile_f32, WEIR_MAX_ROWS, 1024, 0};
-const weir_linear_kernel weir_linear_f16_avx512 = {tile_f16, WEIR_MAX_ROWS, 2048, 0};
-const weir_linear_kernel weir_linear_bf16_avx512 = {tile_bf16, WEIR_MAX_ROWS, 2048, 0};
+const weir_linear_kernel weir_linear_f32_avx512 = {tile_f32, WEIR_MAX_ROWS, 1024, 0, NULL};
+const weir_linear_kernel weir_linear_f16_avx512 = {tile_f16, WEIR_MAX_ROWS, 2048, 0, NULL};
+const weir_linear_kernel weir_linear_bf16_avx512 = {tile_bf16, WEIR_MAX_ROWS, 2048, 0, NULL};

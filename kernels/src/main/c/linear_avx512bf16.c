@@ -55,4 +55,4 @@ void weir_round_avx512bf16(const float *in, int64_t count, uint16_t *out) {
 }
 
 // A block of 2048 of K is 128 KiB of a panel, a small part of the second-level cache.
-const weir_linear_kernel weir_linear_bf16_avx512bf16 = {tile_bf16, WEIR_MAX_ROWS, 2048, 1};
+const weir_linear_kernel weir_linear_bf16_avx512bf16 = {tile_bf16, WEIR_MAX_ROWS, 2048, 1, NULL};

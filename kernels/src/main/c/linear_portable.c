@@ -60,6 +60,6 @@ static void tile_bf16(const void *a, int64_t a_stride, int rows, const void *b, 
 }
 
 // Steps of K per block: 64 KiB of a panel, half of a small second-level cache.
-const weir_linear_kernel weir_linear_f32_portable = {tile_f32, 8, 512, 0};
-const weir_linear_kernel weir_linear_f16_portable = {tile_f16, 8, 1024, 0};
-const weir_linear_kernel weir_linear_bf16_portable = {tile_bf16, 8, 1024, 0};
+const weir_linear_kernel weir_linear_f32_portable = {tile_f32, 8, 512, 0, NULL};
+const weir_linear_kernel weir_linear_f16_portable = {tile_f16, 8, 1024, 0, NULL};
+const weir_linear_kernel weir_linear_bf16_portable = {tile_bf16, 8, 1024, 0, NULL};
