@@ -1,0 +1,148 @@
+package dev.weir.server.cli;
+
+import dev.weir.engine.Engine;
+import dev.weir.engine.EngineOptions;
+import dev.weir.engine.EngineOptions.DeviceChoice;
+import dev.weir.engine.plan.PlanLimits;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which model, and what computes it: the options that every command has. */
+final class ModelOptions {
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help.")
+  @SuppressWarnings("UnusedVariable") // picocli prints and ends by itself
+  private boolean help;
+
+  private static final String SNAPSHOTS = "snapshots";
+  private static final String HUB_PREFIX = "models--";
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "DIR",
+      description =
+          "Hugging Face model directory, or a model's folder in the hub cache. Default: the small demo model that comes with Weir.")
+  private @Nullable Path model;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description =
+          "What computes: cpu (C kernels), reference (portable Java, slow), auto (the fastest that"
+              + " works here). Default: ${DEFAULT-VALUE}.",
+      defaultValue = "auto")
+  private DeviceChoice device = DeviceChoice.AUTO;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads that compute. Default: one per processor.")
+  private @Nullable Integer threads;
+
+  @Option(
+      names = "--context",
+      paramLabel = "TOKENS",
+      description =
+          "Longest sequence, prompt and answer together. Default: what the model was made for.")
+  private @Nullable Integer context;
+
+  /** The model directory: of the option, else of a positional argument, else the demo model. */
+  Path directory(@Nullable Path positional) {
+    if (model != null && positional != null) {
+      throw new CommandException(
+          ExitStatus.USAGE, "two models are named, %s and %s".formatted(model, positional));
+    }
+    if (model != null) {
+      return model;
+    }
+    return positional != null ? positional : DemoModel.directory();
+  }
+
+  /** What to call the model: its folder's name, or its name on the hub. */
+  String name(@Nullable Path positional) {
+    Path given = model != null ? model : positional;
+    return given == null ? DemoModel.NAME : nameOf(given.toAbsolutePath().normalize());
+  }
+
+  /** {@code …/models--org--name/snapshots/hash} and {@code …/models--org--name}: org/name. */
+  static String nameOf(Path directory) {
+    Path folder = directory;
+    Path parent = folder.getParent();
+    if (parent != null && parent.endsWith(SNAPSHOTS) && parent.getParent() != null) {
+      folder = parent.getParent();
+    }
+    Path last = folder.getFileName();
+    String name = last == null ? "model" : last.toString();
+    return name.startsWith(HUB_PREFIX)
+        ? name.substring(HUB_PREFIX.length()).replace("--", "/")
+        : name;
+  }
+
+  /** Options for an engine that serves one conversation at a time. */
+  EngineOptions forOneUser(@Nullable Path positional, PrintWriter err) {
+    return engineOptions(
+        positional,
+        err,
+        new Batching(
+            1, 1, OptionalLong.empty(), EngineOptions.DEFAULT_STEP_TOKENS, defaultTarget(), true));
+  }
+
+  static double defaultTarget() {
+    return PlanLimits.DEFAULT_LATENCY_TARGET;
+  }
+
+  /** How an engine shares its time and memory among requests; {@link EngineOptions} says what. */
+  record Batching(
+      int slots,
+      int queue,
+      OptionalLong kvBytes,
+      int stepTokens,
+      double latencyTarget,
+      boolean reusePrefixes) {}
+
+  /**
+   * @throws CommandException if a value is out of range
+   */
+  EngineOptions engineOptions(@Nullable Path positional, PrintWriter err, Batching batching) {
+    Path directory = directory(positional);
+    LoadBar bar =
+        new LoadBar(
+            err, Terminal.isTerminal(Terminal.STANDARD_ERROR), name(positional), System::nanoTime);
+    try {
+      EngineOptions defaults = EngineOptions.of(directory);
+      return new EngineOptions(
+          directory,
+          device,
+          threads == null ? defaults.threads() : threads,
+          context == null ? OptionalInt.empty() : OptionalInt.of(context),
+          batching.slots,
+          batching.queue,
+          batching.kvBytes,
+          batching.stepTokens,
+          batching.latencyTarget,
+          batching.reusePrefixes,
+          bar);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
+    }
+  }
+
+  /**
+   * Loads the model.
+   *
+   * @throws CommandException if the options cannot hold together with this model
+   */
+  static Engine open(EngineOptions options) {
+    try {
+      return Engine.open(options);
+    } catch (IllegalArgumentException e) { // known only once the model is: a KV memory of no block
+      throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
+    }
+  }
+}

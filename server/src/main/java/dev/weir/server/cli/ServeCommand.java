@@ -1,0 +1,140 @@
+package dev.weir.server.cli;
+
+import dev.weir.engine.Engine;
+import dev.weir.engine.EngineOptions;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Serves a model over HTTP until the process is told to end. */
+@Command(
+    name = "serve",
+    customSynopsis = "weir serve [MODEL] [OPTIONS]",
+    sortOptions = false,
+    description = "Serve a model over an OpenAI-compatible HTTP API.",
+    footer = {
+      "",
+      "Examples:",
+      "  weir serve                                  the demo model, on 127.0.0.1:8080",
+      "  weir serve models/Qwen3-0.6B --port 9000    a Hugging Face model directory",
+      "  weir serve models/Qwen3-0.6B --kv-memory 8g --slots 128",
+      "",
+      "Exit status: 1 failure, 2 bad options, 3 the model cannot be loaded,",
+      "4 the address cannot be used, 5 out of memory; 130 after ctrl-C, 143 after",
+      "SIGTERM, which both let running requests end first.",
+    })
+final class ServeCommand implements Callable<Integer> {
+  @Spec
+  @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
+  private CommandSpec spec;
+
+  @Parameters(arity = "0..1", paramLabel = "MODEL", description = "The same as --model.")
+  private @Nullable Path positional;
+
+  @Mixin private ModelOptions model = new ModelOptions();
+
+  @ArgGroup(validate = false, heading = "%nServing:%n")
+  private ListenOptions listen = new ListenOptions();
+
+  @ArgGroup(validate = false, heading = "%nSharing time and memory among requests:%n")
+  private BatchOptions batch = new BatchOptions();
+
+  static final class ListenOptions {
+    @Option(
+        names = "--host",
+        paramLabel = "HOST",
+        description =
+            "Address to listen on; 0.0.0.0 lets other machines in. Default: ${DEFAULT-VALUE}.",
+        defaultValue = "127.0.0.1")
+    private String host = "127.0.0.1";
+
+    @Option(
+        names = {"-p", "--port"},
+        paramLabel = "PORT",
+        description = "Port to listen on; 0 picks a free one. Default: ${DEFAULT-VALUE}.",
+        defaultValue = "8080")
+    private int port;
+
+    @Option(
+        names = "--served-model-name",
+        paramLabel = "NAME",
+        description = "What requests call the model. Default: its directory's name.")
+    private @Nullable String modelName;
+  }
+
+  static final class BatchOptions {
+    @Option(
+        names = "--slots",
+        paramLabel = "N",
+        description = "Most sequences that run at once. Default: ${DEFAULT-VALUE}.",
+        defaultValue = "" + EngineOptions.DEFAULT_SLOTS)
+    private int slots;
+
+    @Option(
+        names = "--queue",
+        paramLabel = "N",
+        description =
+            "Most requests that wait beyond these; more are answered 429. Default:"
+                + " ${DEFAULT-VALUE}.",
+        defaultValue = "" + EngineOptions.DEFAULT_QUEUE)
+    private int queue;
+
+    @Option(
+        names = "--kv-memory",
+        paramLabel = "SIZE",
+        description =
+            "Memory for keys and values, for example 4g. Default: "
+                + EngineOptions.DEFAULT_KV_PERCENT
+                + " %% of the machine's memory, or all that the slots can use if that is less.")
+    private @Nullable MemorySize kvMemory;
+
+    @Option(
+        names = "--step-tokens",
+        paramLabel = "N",
+        description = "Most tokens computed in one step. Default: ${DEFAULT-VALUE}.",
+        defaultValue = "" + EngineOptions.DEFAULT_STEP_TOKENS)
+    private int stepTokens;
+
+    @Option(
+        names = "--itl-target",
+        paramLabel = "FACTOR",
+        description =
+            "How much longer a step may take while it also reads prompts: 1.25 lets the time"
+                + " between two tokens grow by a quarter. Default: 1.25.")
+    private @Nullable Double latencyTarget;
+
+    @Option(
+        names = "--no-prefix-cache",
+        description = "Do not keep computed prompts for requests that begin the same way.")
+    private boolean noPrefixCache;
+
+    ModelOptions.Batching batching() {
+      return new ModelOptions.Batching(
+          slots,
+          queue,
+          kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
+          stepTokens,
+          latencyTarget == null ? ModelOptions.defaultTarget() : latencyTarget,
+          !noPrefixCache);
+    }
+  }
+
+  @Override
+  public Integer call() {
+    PrintWriter err = spec.commandLine().getErr();
+    EngineOptions options = model.engineOptions(positional, err, batch.batching());
+    String name = listen.modelName != null ? listen.modelName : model.name(positional);
+    Engine engine = ModelOptions.open(options);
+    Serving.run(engine, name, listen.host, listen.port);
+    return ExitStatus.OK;
+  }
+}

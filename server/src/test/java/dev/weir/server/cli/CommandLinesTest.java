@@ -1,0 +1,174 @@
+package dev.weir.server.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.weir.engine.testing.SharedData;
+import dev.weir.engine.testing.TinyModel;
+import dev.weir.kernels.DType;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Command lines, from words to what is printed and returned. */
+class CommandLinesTest {
+  @TempDir private Path folder;
+
+  @Test
+  void anUnknownOptionIsNamedOnOneLineWithWhereToLook() {
+    Outcome outcome = weir("serve", "--prot", "8080");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err())
+        .satisfiesExactly(
+            line -> assertThat(line).startsWith("weir: ").contains("--prot"),
+            line -> assertThat(line).contains("'weir serve --help'"));
+    assertThat(outcome.out).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--port,        x,      --port",
+    "--kv-memory,   lots,   --kv-memory",
+    "--device,      gpu,    --device",
+    "--slots,       0,      slots",
+    "--queue,       -1,     queue",
+    "--threads,     0,      threads",
+    "--context,     1,      context length",
+    "--itl-target,  1,      latency target",
+    "--step-tokens, 8,      slots",
+  })
+  void aBadValueIsNamedWithItsOption(String option, String value, String named) {
+    Outcome outcome = weir("serve", folder.toString(), option, value);
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err().getFirst()).startsWith("weir: ").contains(named);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"serve", "chat", "generate"})
+  void aModelThatIsNotThereIsNamedOnOneLine(String command) {
+    Path nowhere = folder.resolve("nowhere");
+    Outcome outcome =
+        command.equals("generate")
+            ? weir(command, "-m", nowhere.toString(), "hello")
+            : weir(command, nowhere.toString());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.MODEL);
+    assertThat(outcome.err())
+        .singleElement()
+        .asString()
+        .contains(nowhere.toString(), "does not exist");
+  }
+
+  @Test
+  void verboseShowsWhereAFailureCameFrom() {
+    Outcome outcome = weir("serve", "--verbose", folder.resolve("nowhere").toString());
+
+    assertThat(outcome.err().getFirst()).contains("does not exist");
+    assertThat(outcome.err()).anyMatch(line -> line.strip().startsWith("at dev.weir."));
+  }
+
+  @Test
+  void twoModelsAreOneTooMany() {
+    Outcome outcome = weir("serve", "a", "--model", "b");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err()).singleElement().asString().contains("two models");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"serve", "chat", "generate"})
+  void helpFitsATerminalAndHasExamplesAndExitStatuses(String command) {
+    Outcome outcome = weir(command, "--help");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.OK);
+    assertThat(outcome.out).contains("Examples:", "Exit status:", "--model", "--context=TOKENS");
+    assertThat(outcome.out.lines()).allMatch(line -> line.length() <= 80);
+  }
+
+  @Test
+  void versionNamesTheJvm() {
+    Outcome outcome = weir("--version");
+
+    assertThat(outcome.out).startsWith("weir ").contains(Runtime.version().toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "/models/Qwen3-0.6B, Qwen3-0.6B",
+    "/hub/models--Qwen--Qwen3-0.6B, Qwen/Qwen3-0.6B",
+    "/hub/models--Qwen--Qwen3-0.6B/snapshots/c1899de2, Qwen/Qwen3-0.6B",
+  })
+  void modelsAreCalledAsTheirFolderOrAsOnTheHub(String directory, String name) {
+    assertThat(ModelOptions.nameOf(Path.of(directory))).isEqualTo(name);
+  }
+
+  @Test
+  void generateContinuesAStoryAsTheReferenceDoes() {
+    Path model = SharedData.require("models/stories260K");
+
+    Outcome outcome =
+        weir("generate", "-m", model.toString(), "-t", "0", "-n", "24", "Once upon a time");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.OK);
+    assertThat(outcome.out).startsWith(", there was a little girl named Lily.");
+  }
+
+  @Test
+  void generateReadsStandardInputAndASeedRepeatsItself() {
+    String model = tinyModel();
+    String[] words = {"generate", "-m", model, "--seed", "7", "-n", "16", "--usage"};
+
+    Outcome first = weirReading("hello", words);
+    Outcome second = weirReading("hello", words);
+
+    assertThat(first.status).isEqualTo(ExitStatus.OK);
+    assertThat(second.out).isEqualTo(first.out);
+    assertThat(first.err().getLast()).contains("5 prompt tokens");
+  }
+
+  @Test
+  void generateRefusesSamplingThatMakesNoSense() {
+    Outcome outcome = weir("generate", "-m", tinyModel(), "--top-p", "2", "hello");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err().getLast()).contains("top_p is 2.0");
+  }
+
+  private String tinyModel() {
+    return TinyModel.write(folder.resolve("tiny"), DType.F32, 1).toString();
+  }
+
+  private record Outcome(int status, String out, String error) {
+    List<String> err() {
+      return error.lines().toList();
+    }
+  }
+
+  private static Outcome weir(String... words) {
+    return weirReading("", words);
+  }
+
+  private static Outcome weirReading(String input, String... words) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    InputStream in = new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8));
+    int status =
+        CommandLines.run(
+            words,
+            in,
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(err, true, StandardCharsets.UTF_8));
+    return new Outcome(
+        status, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+}
