@@ -69,10 +69,13 @@ final class NativeLibrary {
               + " (it was built on a machine without a C compiler, or for another platform)");
     }
     try {
-      // Its error message says what the loader missed; SymbolLookup.libraryLookup would hide it.
-      System.load(locate(resource).toString());
+      if (resource.getProtocol().equals("file")) {
+        load(Path.of(resource.toURI()));
+      } else {
+        loadCopy(resource);
+      }
       return Optional.empty();
-    } catch (IOException | UnsatisfiedLinkError e) {
+    } catch (IOException | URISyntaxException | UnsatisfiedLinkError e) {
       return Optional.of("cannot load " + NAME + " for " + platform + ": " + e.getMessage());
     }
   }
@@ -87,21 +90,23 @@ final class NativeLibrary {
     return os.toLowerCase(Locale.ROOT).replace(" ", "") + "-" + machine;
   }
 
-  private static Path locate(URL resource) throws IOException {
-    if (resource.getProtocol().equals("file")) {
-      try {
-        return Path.of(resource.toURI());
-      } catch (URISyntaxException e) {
-        throw new IOException("unreadable location " + resource, e);
-      }
-    }
+  private static void load(Path library) {
+    // Its error message says what the loader missed; SymbolLookup.libraryLookup would hide it.
+    System.load(library.toString());
+  }
+
+  private static void loadCopy(URL resource) throws IOException {
     Path folder = Files.createTempDirectory("weir-cpu"); // its owner's alone
     Path copy = folder.resolve(NAME);
-    copy.toFile().deleteOnExit();
-    folder.toFile().deleteOnExit();
-    try (InputStream in = resource.openStream()) {
-      Files.copy(in, copy);
+    try {
+      try (InputStream in = resource.openStream()) {
+        Files.copy(in, copy);
+      }
+      load(copy);
+    } finally {
+      // The mapping outlives the name, so that nothing is left behind however the process ends.
+      Files.deleteIfExists(copy);
+      Files.delete(folder);
     }
-    return copy;
   }
 }
