@@ -21,7 +21,17 @@ public final class Main {
 
   private static final int VOCABULARY_SIZE = 1024;
   private static final int VOCABULARY_DOCUMENTS = 20_000;
-  private static final int EXPORT_EVERY = 400;
+  private static final double PEAK_RATE = 2e-3;
+  private static final int WARM_UP_STEPS = 200;
+
+  /** Where the first part's rate has come to at its half; more undoes what was learned. */
+  private static final double LATER_PEAK_RATE = 1e-3;
+
+  /** The optimizer's moments begin anew and need some steps to settle. */
+  private static final int LATER_WARM_UP_STEPS = 50;
+
+  private static final double LAST_RATE = 2e-5;
+  private static final int EXPORT_EVERY = 450;
   private static final int QUICK_SUMS = 100;
   private static final int FINAL_SUMS = 500;
   private static final int LATE_SUMS = 20;
@@ -58,7 +68,7 @@ public final class Main {
     int stop = Integer.parseInt(args[2]);
     boolean goesOn = args.length == 4 && !args[3].equals(NO_DIRECTORY);
     Vocabulary vocabulary = vocabulary();
-    ModelShape shape = new ModelShape(vocabulary.size(), 192, 4, 6, 2, 32, 448, 1024);
+    ModelShape shape = shape(vocabulary);
     LOG.log(
         System.Logger.Level.INFO,
         "%d tokens in the vocabulary, %d parameters"
@@ -73,7 +83,11 @@ public final class Main {
           goesOn
               ? new Corpus(LATER_CORPUS_SEED, Corpus.Mix.EVERYTHING)
               : new Corpus(CORPUS_SEED, Corpus.Mix.SUMS_FIRST);
-      new Training(model, manager, vocabulary, corpus, steps)
+      LearningRate rate =
+          goesOn
+              ? new LearningRate(LATER_PEAK_RATE, LAST_RATE, LATER_WARM_UP_STEPS, steps)
+              : new LearningRate(PEAK_RATE, LAST_RATE, WARM_UP_STEPS, steps);
+      new Training(model, manager, vocabulary, corpus, rate)
           .run(
               stop,
               done -> {
@@ -84,7 +98,13 @@ public final class Main {
     }
   }
 
-  private static Vocabulary vocabulary() {
+  /** Returns the demo model's sizes. */
+  static ModelShape shape(Vocabulary vocabulary) {
+    return new ModelShape(vocabulary.size(), 192, 4, 6, 2, 32, 448, 1024);
+  }
+
+  /** Returns the demo model's vocabulary, the same on every call. */
+  static Vocabulary vocabulary() {
     Corpus corpus = new Corpus(VOCABULARY_SEED, Corpus.Mix.SUMS_FIRST);
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < VOCABULARY_DOCUMENTS; i++) {

@@ -20,9 +20,6 @@ final class Training {
   private static final int LONG_ROWS = 1;
 
   private static final int REPORT_EVERY = 50;
-  private static final double PEAK_RATE = 2e-3;
-  private static final double LAST_RATE = 2e-5;
-  private static final int WARM_UP_STEPS = 200;
 
   private static final System.Logger LOG = System.getLogger(Training.class.getName());
 
@@ -33,11 +30,16 @@ final class Training {
   private final Supplier<EncodedDocument> documents;
   private final Supplier<EncodedDocument> longDocuments;
 
-  Training(LlamaModel model, NDManager manager, Vocabulary vocabulary, Corpus corpus, int steps) {
+  Training(
+      LlamaModel model,
+      NDManager manager,
+      Vocabulary vocabulary,
+      Corpus corpus,
+      LearningRate rate) {
     this.model = model;
     this.manager = manager;
     optimizer = new AdamW(model.weights().values(), manager);
-    rate = new LearningRate(PEAK_RATE, LAST_RATE, Math.min(WARM_UP_STEPS, steps / 2), steps);
+    this.rate = rate;
     documents = () -> EncodedDocument.of(corpus.next(), vocabulary);
     longDocuments = () -> EncodedDocument.of(corpus.nextLong(), vocabulary);
   }
