@@ -111,8 +111,10 @@ static void run_segment(const attention_job *job, const attention_unit *unit, at
   int64_t end = weir_min((segment + 1) * SEGMENT_TOKENS, newest + 1);
   for (; start < end; start += TILE_TOKENS) {
     int64_t block = weir_block(&job->step, unit->slice, start);
+    int64_t next = start + TILE_TOKENS <= newest ? weir_block(&job->step, unit->slice, start + TILE_TOKENS) : block;
     job->kernel->tile(&worker->rows, weir_key_tile(&job->cache, block, unit->kv_head),
-                      weir_value_tile(&job->cache, block, unit->kv_head), start, state);
+                      weir_value_tile(&job->cache, block, unit->kv_head),
+                      weir_key_tile(&job->cache, next, unit->kv_head), start, state);
   }
 }
 

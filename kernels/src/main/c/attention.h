@@ -40,9 +40,9 @@ typedef struct {
 typedef struct {
   // Rounds a query if the kernel multiplies rounded ones.
   void (*prepare)(const float *query, int64_t head_dim, void *out, int64_t row);
-  // Folds the tile at position `start` into the state.
-  void (*tile)(const weir_attention_rows *rows, const void *keys, const void *values, int64_t start,
-               weir_softmax_state *state);
+  // Folds the tile at position `start` into the state; asks for the keys of the tile that comes next.
+  void (*tile)(const weir_attention_rows *rows, const void *keys, const void *values, const void *next_keys,
+               int64_t start, weir_softmax_state *state);
   // Folds `from` into `into`, row by row; rows that saw nothing are left alone.
   void (*fold)(int rows, int64_t state_stride, const weir_softmax_state *from, weir_softmax_state *into);
 } weir_attention_kernel;

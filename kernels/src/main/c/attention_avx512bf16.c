@@ -13,11 +13,11 @@ static void prepare(const float *query, int64_t head_dim, void *out, int64_t row
   round_to_bf16(query, head_dim, (uint16_t *)out + row * head_dim);
 }
 
-static void tile(const weir_attention_rows *job, const void *keys, const void *values, int64_t start,
-                 weir_softmax_state *state) {
+static void tile(const weir_attention_rows *job, const void *keys, const void *values, const void *next_keys,
+                 int64_t start, weir_softmax_state *state) {
   int64_t dim = job->head_dim;
   product(PRODUCT_BF16_DOT, job->rows, job->queries, dim / 2, keys, TILE_TOKENS, dim / 2, TILE_TOKENS, job->scores,
-          TILE_TOKENS, NULL);
+          TILE_TOKENS, NULL, values);
   uint16_t *weights = job->weights;
   for (int r = 0; r < job->rows; r++) {
     float *scores = job->scores + r * TILE_TOKENS;
@@ -25,7 +25,7 @@ static void tile(const weir_attention_rows *job, const void *keys, const void *v
     round_to_bf16(scores, TILE_TOKENS, weights + r * TILE_TOKENS);
   }
   product(PRODUCT_BF16_DOT, job->rows, (const float *)weights, TILE_TOKENS / 2, values, dim, TILE_TOKENS / 2, dim,
-          state->values, job->state_stride, job->corrections);
+          state->values, job->state_stride, job->corrections, next_keys);
 }
 
 static void fold(int rows, int64_t state_stride, const weir_softmax_state *from, weir_softmax_state *into) {

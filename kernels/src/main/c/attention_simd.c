@@ -6,26 +6,26 @@ static void prepare(const float *query, int64_t head_dim, void *out, int64_t row
 }
 
 VEC_INLINE void tile(const int kind, const weir_attention_rows *job, const float *keys, const float *values,
-                     int64_t start, weir_softmax_state *state) {
+                     const float *next_keys, int64_t start, weir_softmax_state *state) {
   int64_t dim = job->head_dim;
   int64_t elements = kind == PRODUCT_F32 ? 1 : 2; // of a step
   product(kind, job->rows, job->queries, dim, keys, TILE_TOKENS, dim / elements, TILE_TOKENS, job->scores, TILE_TOKENS,
-          NULL);
+          NULL, values);
   for (int r = 0; r < job->rows; r++) {
     job->corrections[r] = softmax_row(job, r, job->scores + r * TILE_TOKENS, start, state);
   }
   product(kind, job->rows, job->scores, TILE_TOKENS, values, dim, TILE_TOKENS / elements, dim, state->values,
-          job->state_stride, job->corrections);
+          job->state_stride, job->corrections, next_keys);
 }
 
-static void tile_f32(const weir_attention_rows *job, const void *keys, const void *values, int64_t start,
-                     weir_softmax_state *state) {
-  tile(PRODUCT_F32, job, keys, values, start, state);
+static void tile_f32(const weir_attention_rows *job, const void *keys, const void *values, const void *next_keys,
+                     int64_t start, weir_softmax_state *state) {
+  tile(PRODUCT_F32, job, keys, values, next_keys, start, state);
 }
 
-static void tile_bf16(const weir_attention_rows *job, const void *keys, const void *values, int64_t start,
-                      weir_softmax_state *state) {
-  tile(PRODUCT_WIDEN, job, keys, values, start, state);
+static void tile_bf16(const weir_attention_rows *job, const void *keys, const void *values,
+                      const void *next_keys, int64_t start, weir_softmax_state *state) {
+  tile(PRODUCT_WIDEN, job, keys, values, next_keys, start, state);
 }
 
 static void fold(int rows, int64_t state_stride, const weir_softmax_state *from, weir_softmax_state *into) {

@@ -8,6 +8,8 @@
 #include "convert.h"
 #include "vec.h"
 
+#define LINE_FLOATS 16 // of a cache line
+
 // How a product multiplies.
 enum {
   PRODUCT_F32,      // one element a step
@@ -25,9 +27,11 @@ enum {
 
 // c[r][…] = c[r][…] * corrections[r] (0 if NULL) + sum over steps of a[r][step] * b[step][…], steps ascending. A step
 // of a is a float, two floats or two BF16; a step of b is `b_stride` floats or words. part > 0: one vector of that many.
+// next: the tile that is read after b and has its size, asked for step by step, so that it has arrived when its turn
+// comes (tiles are scattered over the arena, where no hardware can foresee them); or NULL.
 VEC_INLINE void product_tile(const int kind, const int rows, const int vectors, const int part, const float *a,
                              int64_t a_stride, const float *b, int64_t b_stride, int64_t steps, float *c,
-                             int64_t c_stride, const float *corrections) {
+                             int64_t c_stride, const float *corrections, const float *next) {
   vec sums[PRODUCT_ROWS][PRODUCT_VECTORS];
   for (int r = 0; r < rows; r++) {
     vec correction = vec_set1(corrections ? corrections[r] : 0);
@@ -38,6 +42,10 @@ VEC_INLINE void product_tile(const int kind, const int rows, const int vectors, 
   }
   for (int64_t step = 0; step < steps; step++, b += b_stride) {
     vec tile[PRODUCT_VECTORS];
+    if (next) {
+      for (int at = 0; at < vectors * VEC_LANES; at += LINE_FLOATS) __builtin_prefetch(next + at, 0, 2);
+      next += b_stride;
+    }
     for (int v = 0; v < vectors; v++) {
       tile[v] = part ? vec_load_part(b, part) : vec_load(b + v * VEC_LANES);
     }
@@ -67,11 +75,11 @@ VEC_INLINE void product_tile(const int kind, const int rows, const int vectors, 
 
 VEC_INLINE void product_rows(const int kind, const int vectors, const int part, int rows, const float *a,
                              int64_t a_stride, const float *b, int64_t b_stride, int64_t steps, float *c,
-                             int64_t c_stride, const float *corrections) {
+                             int64_t c_stride, const float *corrections, const float *next) {
   while (rows > 0) {
     int count = rows < PRODUCT_ROWS ? rows : PRODUCT_ROWS;
 #define PRODUCT_CASE(n) \
-  case n: product_tile(kind, n, vectors, part, a, a_stride, b, b_stride, steps, c, c_stride, corrections); break
+  case n: product_tile(kind, n, vectors, part, a, a_stride, b, b_stride, steps, c, c_stride, corrections, next); break
     switch (count) {
       PRODUCT_CASE(1);
 #if PRODUCT_ROWS == 6
@@ -86,22 +94,26 @@ VEC_INLINE void product_rows(const int kind, const int vectors, const int part, 
     c += count * c_stride;
     if (corrections) corrections += count;
     rows -= count;
+    next = NULL;
   }
 }
 
 // The same for `columns` columns of b and c; c has room for whole vectors.
 VEC_INLINE void product(const int kind, int rows, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
-                        int64_t steps, int64_t columns, float *c, int64_t c_stride, const float *corrections) {
+                        int64_t steps, int64_t columns, float *c, int64_t c_stride, const float *corrections,
+                        const float *next) {
   int64_t at = 0;
   for (; at + PRODUCT_VECTORS * VEC_LANES <= columns; at += PRODUCT_VECTORS * VEC_LANES) {
-    product_rows(kind, PRODUCT_VECTORS, 0, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections);
+    product_rows(kind, PRODUCT_VECTORS, 0, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections,
+                 next ? next + at : NULL);
   }
   for (; at + VEC_LANES <= columns; at += VEC_LANES) {
-    product_rows(kind, 1, 0, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections);
+    product_rows(kind, 1, 0, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections,
+                 next ? next + at : NULL);
   }
   int part = (int)(columns - at);
   if (part) {
-    product_rows(kind, 1, part, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections);
+    product_rows(kind, 1, part, rows, a, a_stride, b + at, b_stride, steps, c + at, c_stride, corrections, NULL);
   }
 }
 

@@ -12,6 +12,7 @@ typedef struct {
   weir_sample_result *results;
   char *workers;
   int64_t worker_bytes;
+  int64_t buckets_offset;
   int64_t sums_offset;
   int64_t before_offset;
 } sample_job;
@@ -19,8 +20,12 @@ typedef struct {
 static void sample_chunk(void *context, int64_t row, int worker) {
   const sample_job *job = context;
   char *memory = job->workers + worker * job->worker_bytes;
-  weir_sample_scratch scratch = {(uint64_t *)memory, (double *)(memory + job->sums_offset),
-                                 (float *)(memory + job->before_offset)};
+  weir_sample_scratch scratch = {
+      .candidates = (uint64_t *)memory,
+      .buckets = (weir_sample_bucket *)(memory + job->buckets_offset),
+      .block_sums = (double *)(memory + job->sums_offset),
+      .before = (float *)(memory + job->before_offset),
+  };
   job->row(&job->parameters[row], job->vocabulary, job->logits + row * job->vocabulary, job->biases, job->penalties,
            job->masks, &scratch, &job->results[row]);
 }
@@ -34,8 +39,16 @@ WEIR_EXPORT int weir_sample(weir_device *device, int64_t rows, int64_t vocabular
     int64_t count = (int64_t)parameters[r].bias_count + parameters[r].penalty_count;
     if (count > listed) listed = count;
   }
-  sample_job job = {weir_sample_row_portable, vocabulary, logits, parameters, biases, penalties, masks, results,
-                    NULL, 0, 0, 0};
+  sample_job job = {
+      .row = weir_sample_row_portable,
+      .vocabulary = vocabulary,
+      .logits = logits,
+      .parameters = parameters,
+      .biases = biases,
+      .penalties = penalties,
+      .masks = masks,
+      .results = results,
+  };
 #if defined(__x86_64__)
   if (device->isa >= WEIR_AVX512) {
     job.row = weir_sample_row_avx512;
@@ -43,7 +56,8 @@ WEIR_EXPORT int weir_sample(weir_device *device, int64_t rows, int64_t vocabular
     job.row = weir_sample_row_avx2;
   }
 #endif
-  job.sums_offset = vocabulary * (int64_t)sizeof(uint64_t);
+  job.buckets_offset = vocabulary * (int64_t)sizeof(uint64_t);
+  job.sums_offset = job.buckets_offset + SAMPLE_BUCKETS * (int64_t)sizeof(weir_sample_bucket);
   job.before_offset = job.sums_offset + weir_ceil_div(vocabulary, SAMPLE_BLOCK) * (int64_t)sizeof(double);
   job.worker_bytes = weir_round_up(job.before_offset + listed * (int64_t)sizeof(float), 64);
   job.workers = weir_scratch(device, (size_t)(job.worker_bytes * weir_threads(device)));

@@ -45,9 +45,21 @@ typedef struct {
 // Logits whose sum of weights is kept, so that a draw looks into one block only.
 #define SAMPLE_BLOCK 1024
 
+// Where more candidates are kept than are worth ordering, they are counted by their distance from the largest logit,
+// in so many buckets over so many units of logit / temperature; the last bucket takes what is farther. At that
+// distance a token has 1e-10 of the largest weight.
+#define SAMPLE_BUCKETS 4096
+#define SAMPLE_BUCKETS_RANGE 24.0f
+
+typedef struct {
+  double sum; // of weights
+  int64_t count;
+} weir_sample_bucket;
+
 // What one row needs of its worker.
 typedef struct {
   uint64_t *candidates; // [vocabulary]
+  weir_sample_bucket *buckets; // [SAMPLE_BUCKETS]
   double *block_sums;   // [ceil(vocabulary / SAMPLE_BLOCK)]
   float *before;        // [bias_count + penalty_count], the listed tokens' raw logits
 } weir_sample_scratch;

@@ -1,14 +1,16 @@
-// Sampling of one row, step by step as SampleLayout has it. Passes over the vocabulary are vectors; what must be
-// ordered is found by a heap of the best so far, so that a sort touches candidates only.
+// Sampling of one row, step by step as SampleLayout has it. Passes over the vocabulary are vectors. A few candidates
+// are ordered by a heap of the best so far; of many only those are that lie where the kept ones end, or where the draw
+// falls.
 #include <math.h>
 
 #include "sample.h"
 #include "vec.h"
 
-// Candidates that are ordered at first where top-p or min-p must say how many there are; eight times as many in each
-// further attempt.
-#define FIRST_CANDIDATES 512
-#define MORE_CANDIDATES 8
+// The inverse of a smaller one may be infinite.
+#define MIN_TEMPERATURE 1e-38f
+
+// As many candidates are ordered by a heap. Trained models seldom keep more.
+#define FEW_CANDIDATES 256
 
 // A logit that is not a number or plus infinity counts as banned.
 VEC_INLINE vec usable(vec x) { return vec_if_less(x, vec_set1(INFINITY), x, vec_set1(-INFINITY)); }
@@ -46,6 +48,20 @@ static void sift_down(uint64_t *heap, int64_t size, int64_t at) {
   heap[at] = moved;
 }
 
+static void make_heap(uint64_t *heap, int64_t size) {
+  for (int64_t parent = size / 2 - 1; parent >= 0; parent--) sift_down(heap, size, parent);
+}
+
+// Leaves the best first.
+static void sort_heap(uint64_t *heap, int64_t size) {
+  for (int64_t end = size - 1; end > 0; end--) {
+    uint64_t worst = heap[0];
+    heap[0] = heap[end];
+    heap[end] = worst;
+    sift_down(heap, end, 0);
+  }
+}
+
 // The `limit` best candidates in order; returns how many there are. Banned tokens are none.
 static int64_t best_candidates(const float *logits, int64_t vocabulary, int64_t limit, uint64_t *heap) {
   if (limit == 0) return 0;
@@ -62,7 +78,7 @@ static int64_t best_candidates(const float *logits, int64_t vocabulary, int64_t 
       if (size < limit) {
         heap[size++] = candidate;
         if (size < limit) continue;
-        for (int64_t parent = size / 2 - 1; parent >= 0; parent--) sift_down(heap, size, parent);
+        make_heap(heap, size);
       } else {
         heap[0] = candidate;
         sift_down(heap, size, 0);
@@ -70,15 +86,8 @@ static int64_t best_candidates(const float *logits, int64_t vocabulary, int64_t 
       threshold = logits[token_of(heap[0])];
     }
   }
-  if (size < limit) {
-    for (int64_t parent = size / 2 - 1; parent >= 0; parent--) sift_down(heap, size, parent);
-  }
-  for (int64_t end = size - 1; end > 0; end--) {
-    uint64_t worst = heap[0];
-    heap[0] = heap[end];
-    heap[end] = worst;
-    sift_down(heap, end, 0);
-  }
+  if (size < limit) make_heap(heap, size);
+  sort_heap(heap, size);
   return size;
 }
 
@@ -103,19 +112,19 @@ static float largest(const float *logits, int64_t vocabulary, int64_t *token) {
   return best;
 }
 
-static float weight_of(float logit, float max, float temperature) {
-  return logit < INFINITY ? vec_exp1((logit - max) / temperature) : 0;
+// The weight of a token relative to the largest; `scale` is 1 / temperature, and finite.
+static float weight_of(float logit, float max, float scale) {
+  return logit < INFINITY ? vec_exp1((logit - max) * scale) : 0;
 }
 
-// The sum of exp((logit - max) / temperature), and the part of every block if wanted.
-static double sum_of_weights(const float *logits, int64_t vocabulary, float max, float temperature,
-                             double *block_sums) {
+// The sum of all weights, and the part of every block if wanted.
+static double sum_of_weights(const float *logits, int64_t vocabulary, float max, float scale, double *block_sums) {
   double total = 0;
   for (int64_t block = 0; block < vocabulary; block += SAMPLE_BLOCK) {
     int64_t end = weir_min(block + SAMPLE_BLOCK, vocabulary);
     vec sum = vec_zero();
     for (int64_t at = block; at < end; at += VEC_LANES) {
-      sum = sum + vec_exp((load_usable(logits, at, end) - vec_set1(max)) / vec_set1(temperature));
+      sum = sum + vec_exp((load_usable(logits, at, end) - vec_set1(max)) * vec_set1(scale));
     }
     double part = vec_sum(sum);
     if (block_sums) block_sums[block / SAMPLE_BLOCK] = part;
@@ -186,8 +195,8 @@ static double uniform(const weir_sample_parameters *row) {
 
 // Every token is kept: the sum runs by token.
 static int64_t draw_of_all(const weir_sample_parameters *row, int64_t vocabulary, const float *logits, float max,
-                           double *block_sums) {
-  double target = uniform(row) * sum_of_weights(logits, vocabulary, max, row->temperature, block_sums);
+                           float scale, double *block_sums) {
+  double target = uniform(row) * sum_of_weights(logits, vocabulary, max, scale, block_sums);
   double cumulative = 0;
   int64_t last = NO_TOKEN; // the last token with any weight: where rounding leaves the sum short of the target
   for (int64_t block = 0; block < vocabulary; block += SAMPLE_BLOCK) {
@@ -195,7 +204,7 @@ static int64_t draw_of_all(const weir_sample_parameters *row, int64_t vocabulary
     int64_t end = weir_min(block + SAMPLE_BLOCK, vocabulary);
     if (next > target || end == vocabulary) {
       for (int64_t token = block; token < end; token++) {
-        float weight = weight_of(logits[token], max, row->temperature);
+        float weight = weight_of(logits[token], max, scale);
         cumulative += weight;
         if (weight > 0) last = token;
         if (cumulative > target) return token;
@@ -209,49 +218,160 @@ static int64_t draw_of_all(const weir_sample_parameters *row, int64_t vocabulary
   return last;
 }
 
-// Some are kept: orders as many candidates as it takes, and draws in their order.
-static int64_t draw_of_best(const weir_sample_parameters *row, int64_t vocabulary, const float *logits, float max,
-                            uint64_t *candidates) {
-  int limited = row->top_k != 0 && row->top_k < vocabulary;
-  // Of everything, for a prefix of everything; else the sum of what is kept.
-  double everything = limited || row->min_p > 0 ? 0 : sum_of_weights(logits, vocabulary, max, row->temperature, NULL);
-  int64_t limit = limited ? row->top_k : weir_min(FIRST_CANDIDATES, vocabulary);
-  for (;;) {
-    int64_t count = best_candidates(logits, vocabulary, limit, candidates);
-    int complete = limited || count < limit || limit == vocabulary;
-    int64_t kept = count;
-    if (row->min_p > 0) {
-      while (kept > 1 && weight_of(logits[token_of(candidates[kept - 1])], max, row->temperature) < row->min_p) kept--;
-      complete |= kept < count;
-    }
-    double total = 0;
-    for (int64_t i = 0; i < kept; i++) total += weight_of(logits[token_of(candidates[i])], max, row->temperature);
-    if (row->top_p < 1 && (complete || everything > 0)) {
-      double enough = row->top_p * (everything > 0 ? everything : total);
-      double cumulative = 0;
-      int64_t prefix = 0;
-      while (prefix < kept && cumulative < enough) {
-        cumulative += weight_of(logits[token_of(candidates[prefix++])], max, row->temperature);
-      }
-      if (cumulative >= enough) {
-        complete = 1;
-        kept = prefix;
-        total = cumulative;
-      }
-    }
-    if (!complete) {
-      limit = weir_min(limit * MORE_CANDIDATES, vocabulary);
-      continue;
-    }
-    double target = uniform(row) * total;
-    double cumulative = 0;
-    for (int64_t i = 0; i < kept; i++) {
-      int64_t token = token_of(candidates[i]);
-      cumulative += weight_of(logits[token], max, row->temperature);
-      if (cumulative > target) return token;
-    }
-    return token_of(candidates[0]);
+// How many of ordered candidates are kept by min-p; at least one.
+static int64_t cut_by_weight(const weir_sample_parameters *row, const float *logits, float max, float scale,
+                             const uint64_t *candidates, int64_t count) {
+  while (count > 0 && weight_of(logits[token_of(candidates[count - 1])], max, scale) < row->min_p) count--;
+  return count;
+}
+
+// The first of ordered candidates at which the running sum, from *cumulative on, is at least (or exceeds) a mark;
+// `count` where none does. *cumulative includes it.
+static int64_t reach(const float *logits, float max, float scale, const uint64_t *candidates, int64_t count,
+                     double mark, int exceed, double *cumulative) {
+  for (int64_t i = 0; i < count; i++) {
+    *cumulative += weight_of(logits[token_of(candidates[i])], max, scale);
+    if (exceed ? *cumulative > mark : *cumulative >= mark) return i;
   }
+  return count;
+}
+
+// Some are kept, and few enough to order them; NO_TOKEN where it turns out that they are not.
+static int64_t draw_of_few(const weir_sample_parameters *row, int64_t vocabulary, const float *logits, float max,
+                           float scale, int limited, uint64_t *candidates) {
+  if (limited && row->top_k > FEW_CANDIDATES) return NO_TOKEN;
+  int64_t limit = limited ? row->top_k : FEW_CANDIDATES;
+  int64_t count = best_candidates(logits, vocabulary, limit, candidates);
+  int64_t kept = count;
+  if (row->min_p > 0) {
+    kept = cut_by_weight(row, logits, max, scale, candidates, count);
+    if (kept == 0) kept = 1;
+  }
+  int complete = limited || count < limit || kept < count;
+  double total = 0;
+  reach(logits, max, scale, candidates, kept, INFINITY, 0, &total);
+  if (row->top_p < 1) {
+    if (!complete) {
+      // A prefix of everything, unless min-p cuts it farther on.
+      if (row->min_p > 0) return NO_TOKEN;
+      total = sum_of_weights(logits, vocabulary, max, scale, NULL);
+    }
+    double prefix = 0;
+    int64_t last = reach(logits, max, scale, candidates, kept, row->top_p * total, 0, &prefix);
+    if (last < kept) {
+      kept = last + 1;
+      total = prefix;
+      complete = 1;
+    }
+  }
+  if (!complete) return NO_TOKEN;
+  double cumulative = 0;
+  int64_t drawn = reach(logits, max, scale, candidates, kept, uniform(row) * total, 1, &cumulative);
+  return token_of(candidates[weir_min(drawn, kept - 1)]);
+}
+
+// ---- many candidates, in buckets
+
+VEC_INLINE vec bucket_of(vec distance) {
+  vec scaled = distance * vec_set1(SAMPLE_BUCKETS / SAMPLE_BUCKETS_RANGE);
+  return vec_min(vec_set1(SAMPLE_BUCKETS - 1), scaled);
+}
+
+// The bucket of every usable token of a vector, and its weight; -1 for the banned.
+VEC_INLINE void bucket_lanes(const float *logits, int64_t at, int64_t vocabulary, float max, float scale,
+                             float *buckets, float *weights) {
+  vec x = load_usable(logits, at, vocabulary);
+  vec distance = (vec_set1(max) - x) * vec_set1(scale);
+  if (weights) vec_store(weights, vec_exp(vec_zero() - distance));
+  vec_store(buckets, vec_if_less(vec_set1(-INFINITY), x, bucket_of(distance), vec_set1(-1)));
+}
+
+// The candidates of one bucket in order; returns how many there are.
+static int64_t order_bucket(const float *logits, int64_t vocabulary, float max, float scale, int64_t bucket,
+                            uint64_t *candidates) {
+  int64_t count = 0;
+  float low = (float)bucket, high = (float)(bucket + 1);
+  for (int64_t at = 0; at < vocabulary; at += VEC_LANES) {
+    float buckets[VEC_LANES];
+    bucket_lanes(logits, at, vocabulary, max, scale, buckets, NULL);
+    for (int i = 0; i < VEC_LANES; i++) {
+      if (buckets[i] >= low && buckets[i] < high) candidates[count++] = candidate_of(logits[at + i], at + i);
+    }
+  }
+  make_heap(candidates, count);
+  sort_heap(candidates, count);
+  return count;
+}
+
+// Some are kept: buckets in order, and inside the one where they end (and the one where the draw falls) candidates in
+// order.
+static int64_t draw_of_many(const weir_sample_parameters *row, int64_t vocabulary, const float *logits, float max,
+                            float scale, int limited, const weir_sample_scratch *scratch) {
+  weir_sample_bucket *buckets = scratch->buckets;
+  uint64_t *candidates = scratch->candidates;
+  memset(buckets, 0, SAMPLE_BUCKETS * sizeof *buckets);
+  for (int64_t at = 0; at < vocabulary; at += VEC_LANES) {
+    float numbers[VEC_LANES], weights[VEC_LANES];
+    bucket_lanes(logits, at, vocabulary, max, scale, numbers, weights);
+    for (int i = 0; i < VEC_LANES; i++) {
+      if (numbers[i] < 0) continue;
+      weir_sample_bucket *bucket = &buckets[(int64_t)numbers[i]];
+      bucket->sum += weights[i];
+      bucket->count++;
+    }
+  }
+
+  // Kept are buckets 0 … last-1 whole, and of bucket `last` the first `part` candidates.
+  int64_t last = SAMPLE_BUCKETS - 1;
+  int64_t part = buckets[last].count;
+  if (limited) {
+    int64_t count = 0;
+    for (last = 0; last < SAMPLE_BUCKETS - 1 && count + buckets[last].count < row->top_k; last++) {
+      count += buckets[last].count;
+    }
+    part = weir_min(row->top_k - count, buckets[last].count);
+  }
+  if (row->min_p > 0) {
+    float lanes[VEC_LANES];
+    vec_store(lanes, bucket_of(vec_set1(-logf(row->min_p))));
+    int64_t edge = (int64_t)lanes[0];
+    if (edge <= last) {
+      int64_t count = order_bucket(logits, vocabulary, max, scale, edge, candidates);
+      if (edge == last) count = weir_min(count, part);
+      last = edge;
+      part = cut_by_weight(row, logits, max, scale, candidates, count);
+      if (last == 0 && part == 0) part = 1;
+    }
+  }
+  double total = 0;
+  for (int64_t b = 0; b < last; b++) total += buckets[b].sum;
+  order_bucket(logits, vocabulary, max, scale, last, candidates);
+  double end = total;
+  reach(logits, max, scale, candidates, part, INFINITY, 0, &end);
+  total = end;
+  if (row->top_p < 1) {
+    double enough = row->top_p * total;
+    double cumulative = 0;
+    int64_t b = 0;
+    for (; b < last && cumulative + buckets[b].sum < enough; b++) cumulative += buckets[b].sum;
+    int64_t count = order_bucket(logits, vocabulary, max, scale, b, candidates);
+    if (b == last) count = part;
+    int64_t reached = reach(logits, max, scale, candidates, count, enough, 0, &cumulative);
+    last = b;
+    part = weir_min(reached + 1, count);
+    total = cumulative;
+  }
+
+  double target = uniform(row) * total;
+  double cumulative = 0;
+  int64_t b = 0;
+  for (; b < last && cumulative + buckets[b].sum <= target; b++) cumulative += buckets[b].sum;
+  int64_t count = order_bucket(logits, vocabulary, max, scale, b, candidates);
+  if (b == last) count = part;
+  int64_t drawn = reach(logits, max, scale, candidates, count, target, 1, &cumulative);
+  // The last bucket may hold none that is kept, where rounding put the target at its start.
+  if (count == 0) return NO_TOKEN;
+  return token_of(candidates[weir_min(drawn, count - 1)]);
 }
 
 static int64_t draw(const weir_sample_parameters *row, int64_t vocabulary, const float *logits,
@@ -259,10 +379,14 @@ static int64_t draw(const weir_sample_parameters *row, int64_t vocabulary, const
   int64_t best;
   float max = largest(logits, vocabulary, &best);
   if (best == NO_TOKEN || row->temperature == 0) return best;
-  if ((row->top_k == 0 || row->top_k >= vocabulary) && row->min_p == 0 && row->top_p >= 1) {
-    return draw_of_all(row, vocabulary, logits, max, scratch->block_sums);
+  float scale = 1 / (row->temperature < MIN_TEMPERATURE ? MIN_TEMPERATURE : row->temperature);
+  int limited = row->top_k != 0 && row->top_k < vocabulary;
+  if (!limited && row->min_p == 0 && row->top_p >= 1) {
+    return draw_of_all(row, vocabulary, logits, max, scale, scratch->block_sums);
   }
-  return draw_of_best(row, vocabulary, logits, max, scratch->candidates);
+  int64_t token = draw_of_few(row, vocabulary, logits, max, scale, limited, scratch->candidates);
+  if (token == NO_TOKEN) token = draw_of_many(row, vocabulary, logits, max, scale, limited, scratch);
+  return token == NO_TOKEN ? best : token;
 }
 
 void WEIR_LEVEL(weir_sample_row)(const weir_sample_parameters *row, int64_t vocabulary, float *logits,

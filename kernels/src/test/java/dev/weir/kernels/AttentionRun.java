@@ -88,6 +88,25 @@ final class AttentionRun {
     }
   }
 
+  /** All sequences together: all but the last tokens in one step, these one by one. */
+  List<List<Slice>> prefillThenDecode(int decoded) {
+    List<List<Slice>> steps = new ArrayList<>();
+    for (int left = decoded; left >= 0; left--) {
+      List<Slice> step = new ArrayList<>();
+      for (int s = 0; s < sequences.size(); s++) {
+        int to = length(s) - left;
+        int from = left == decoded ? 0 : to - 1;
+        if (to > 0) {
+          step.add(new Slice(s, Math.max(0, from), to));
+        }
+      }
+      if (!step.isEmpty()) {
+        steps.add(step);
+      }
+    }
+    return steps;
+  }
+
   /** Steps drawn from the random generator: any sequences, chunks of any length. */
   List<List<Slice>> anySchedule(Random random, int maxChunk) {
     List<List<Slice>> steps = new ArrayList<>();
