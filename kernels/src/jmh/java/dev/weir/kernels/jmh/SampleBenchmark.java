@@ -1,0 +1,75 @@
+package dev.weir.kernels.jmh;
+
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** {@code sample} of a large vocabulary; tokens are rows to sample. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 1, time = 300, timeUnit = TimeUnit.MILLISECONDS)
+@Measurement(iterations = 7, time = 300, timeUnit = TimeUnit.MILLISECONDS)
+@Fork(1)
+public class SampleBenchmark {
+  @Param({
+    "Qwen3-0.6B/151936/greedy",
+    "Qwen3-0.6B/151936/temperature",
+    "Qwen3-0.6B/151936/topK20",
+    "Qwen3-0.6B/151936/topP95",
+    "Qwen3-0.6B/151936/logprobs"
+  })
+  String shape = "";
+
+  @Param({"1", "32"})
+  int tokens;
+
+  private @Nullable RowsRun run;
+
+  private RowsRun run() {
+    return Objects.requireNonNull(run, "set up by JMH");
+  }
+
+  /** Fills the inputs. */
+  @Setup(Level.Trial)
+  public void open() {
+    run = new RowsRun("sample", shape, tokens);
+  }
+
+  /** Ceilings before. */
+  @Setup(Level.Iteration)
+  public void before() {
+    run().before();
+  }
+
+  /** Ceilings after. */
+  @TearDown(Level.Iteration)
+  public void after() {
+    run().after(Float.BYTES, 1);
+  }
+
+  /** Frees all. */
+  @TearDown(Level.Trial)
+  public void close() {
+    run().close();
+  }
+
+  /** One call. */
+  @Benchmark
+  public void sample() {
+    run().sample();
+  }
+}
