@@ -1,6 +1,11 @@
 package dev.weir.server.api;
 
+import dev.weir.engine.Engine;
 import dev.weir.server.http.Handler;
+import dev.weir.server.http.HttpOptions;
+import dev.weir.server.http.HttpServer;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
 import java.time.InstantSource;
 
 /** All endpoints of one served model. */
@@ -8,11 +13,34 @@ public final class Api {
   private Api() {}
 
   /**
+   * Serves an engine's model. Close the server before the engine.
+   *
+   * @param name what requests call the model
+   * @throws IOException if the address cannot be bound
+   */
+  public static HttpServer serve(Engine engine, String name, HttpOptions options)
+      throws IOException {
+    InstantSource clock = InstantSource.system();
+    PrometheusRegistry registry = new PrometheusRegistry();
+    EngineMetrics.registerEngine(registry, engine::stats);
+    Router router =
+        router(
+            new EngineModel(engine, name, clock.instant().getEpochSecond()),
+            new HealthHandler(
+                () -> engine.stats().heartbeatAgeNanos(), HealthHandler.DEFAULT_LIMIT),
+            new MetricsHandler(registry),
+            clock);
+    HttpServer server = HttpServer.start(options, router, Router.errorBody());
+    EngineMetrics.registerHttp(registry, server::stats);
+    return server;
+  }
+
+  /**
    * The router of a server.
    *
    * @param clock dates replies
    */
-  public static Router router(
+  static Router router(
       ServedModel model, HealthHandler health, Handler metrics, InstantSource clock) {
     ModelsHandler models = new ModelsHandler(model);
     return Router.builder()

@@ -37,7 +37,7 @@ public final class ChatCompletionsHandler implements Handler {
             Completing.newId("chatcmpl-"), clock.instant().getEpochSecond(), model.name());
     boolean logprobs = request.sampling().logprobs() != Sampling.NO_LOGPROBS;
     @Nullable IntFunction<byte[]> vocabulary = logprobs ? model::tokenBytes : null;
-    Prompt prompt = new Prompt.Tokens(model.encodeChat(request.templateVariables()));
+    Prompt prompt = new Prompt.Tokens(model.encodeChat(request.prompt()));
     try (Generation generation =
         model.submit(
             new Request(

@@ -3,8 +3,8 @@ package dev.weir.server.api;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
 import dev.weir.server.protocol.ApiException;
+import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** What the endpoints need of an engine with its model. Thread-safe. */
@@ -32,10 +32,9 @@ public interface ServedModel {
   /**
    * The tokens of a chat.
    *
-   * @param variables as of {@link dev.weir.server.protocol.ChatRequest#templateVariables()}
    * @throws ApiException 400 if the model has no chat template, or its template refuses
    */
-  int[] encodeChat(Map<String, @Nullable Object> variables);
+  int[] encodeChat(ChatPrompt chat);
 
   /** The text of tokens. */
   String decode(int[] tokens, boolean skipSpecialTokens);

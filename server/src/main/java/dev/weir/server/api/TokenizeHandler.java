@@ -3,6 +3,7 @@ package dev.weir.server.api;
 import dev.weir.server.http.ClientGoneException;
 import dev.weir.server.http.Exchange;
 import dev.weir.server.http.Handler;
+import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.TokenizeRequest;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -23,11 +24,11 @@ public final class TokenizeHandler implements Handler {
   public void handle(Exchange exchange) throws ClientGoneException {
     TokenizeRequest request = TokenizeRequest.read(exchange.body());
     model.check(request.model());
-    String text = request.text();
+    ChatPrompt chat = request.chat();
     int[] tokens =
-        text == null
-            ? model.encodeChat(request.templateVariables())
-            : model.encode(text, request.addSpecialTokens());
+        chat == null
+            ? model.encode(request.text(), request.addSpecialTokens())
+            : model.encodeChat(chat);
     @Nullable List<String> texts =
         request.returnTokenStrings()
             ? Arrays.stream(tokens)

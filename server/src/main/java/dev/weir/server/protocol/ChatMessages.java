@@ -5,7 +5,6 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -136,6 +135,6 @@ final class ChatMessages {
       String path = function.path("arguments");
       throw ApiException.invalid(path, path + " must be a JSON object, as a string");
     }
-    return Objects.requireNonNull(Json.plain(object));
+    return Json.plainObject(object);
   }
 }

@@ -1,6 +1,7 @@
 package dev.weir.server.protocol;
 
 import dev.weir.engine.request.Sampling;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,9 +14,7 @@ import tools.jackson.databind.JsonNode;
  * A request of {@code /v1/chat/completions}.
  *
  * @param model the model asked for; null where the request names none
- * @param templateVariables what the chat template sees: {@code messages}, {@code tools} where there
- *     are any, {@code add_generation_prompt}, and the request's {@code chat_template_kwargs}; plain
- *     Java values
+ * @param prompt what the chat template renders
  * @param sampling how to answer
  * @param choices how many answers
  * @param stream whether the answer comes token by token
@@ -24,7 +23,7 @@ import tools.jackson.databind.JsonNode;
  */
 public record ChatRequest(
     @Nullable String model,
-    Map<String, @Nullable Object> templateVariables,
+    ChatPrompt prompt,
     Sampling sampling,
     int choices,
     boolean stream,
@@ -39,15 +38,14 @@ public record ChatRequest(
           "audio", "only text is spoken here",
           "web_search_options", "leave it out",
           "chat_template", "the model's own template is used",
-          "continue_final_message", "leave it out",
-          "echo", "leave it out",
-          "documents", "put them into a message");
+          "echo", "leave it out");
 
   /** Variables that a request must not replace: they make the template what it is. */
   private static final Set<String> RESERVED =
       Set.of(
           "messages",
           "tools",
+          "documents",
           "add_generation_prompt",
           "chat_template",
           "tokenize",
@@ -57,6 +55,7 @@ public record ChatRequest(
           "strftime_now");
 
   private static final int MAX_TEMPLATE_VARIABLES = 64;
+  private static final int MAX_DOCUMENTS = 1024;
 
   /**
    * Reads a request body.
@@ -68,7 +67,7 @@ public record ChatRequest(
     refuseUnsupported(fields);
     return new ChatRequest(
         fields.text("model"),
-        templateVariables(fields),
+        prompt(fields),
         SamplingFields.read(fields, model, maxTokens(fields, model), logprobs(fields)),
         SamplingFields.choices(fields),
         SamplingFields.stream(fields),
@@ -123,8 +122,34 @@ public record ChatRequest(
     return wanted ? count : Sampling.NO_LOGPROBS;
   }
 
-  /** What the template sees. */
-  static Map<String, @Nullable Object> templateVariables(Fields fields) {
+  /** What the template renders. */
+  static ChatPrompt prompt(Fields fields) {
+    boolean continueFinal = fields.flag("continue_final_message", false);
+    boolean generate = fields.flag("add_generation_prompt", !continueFinal);
+    if (generate && continueFinal) {
+      throw ApiException.invalid(
+          "continue_final_message",
+          "continue_final_message and add_generation_prompt exclude each other");
+    }
+    return new ChatPrompt(
+        ChatMessages.read(fields),
+        ChatTools.read(fields),
+        documents(fields),
+        generate,
+        continueFinal,
+        extra(fields));
+  }
+
+  private static List<Map<String, @Nullable Object>> documents(Fields fields) {
+    List<Map<String, @Nullable Object>> documents = new ArrayList<>();
+    for (JsonNode document : fields.list("documents", MAX_DOCUMENTS)) {
+      Fields.of(document, "documents[" + documents.size() + "]");
+      documents.add(Json.plainObject(document));
+    }
+    return Collections.unmodifiableList(documents);
+  }
+
+  private static Map<String, @Nullable Object> extra(Fields fields) {
     Map<String, @Nullable Object> variables = new LinkedHashMap<>();
     JsonNode extra = fields.get("chat_template_kwargs");
     if (extra != null) {
@@ -134,28 +159,18 @@ public record ChatRequest(
             "chat_template_kwargs",
             "chat_template_kwargs may have at most " + MAX_TEMPLATE_VARIABLES + " entries");
       }
-      extra
-          .properties()
-          .forEach(
-              entry -> {
-                if (RESERVED.contains(entry.getKey())) {
-                  throw ApiException.invalid(
-                      "chat_template_kwargs." + entry.getKey(),
-                      "chat_template_kwargs must not set " + entry.getKey());
-                }
-                variables.put(entry.getKey(), Json.plain(entry.getValue()));
-              });
+      for (String name : extra.propertyNames()) {
+        if (RESERVED.contains(name)) {
+          throw ApiException.invalid(
+              "chat_template_kwargs." + name, "chat_template_kwargs must not set " + name);
+        }
+      }
+      variables.putAll(Json.plainObject(extra));
     }
     String effort = fields.text("reasoning_effort");
     if (effort != null) {
       variables.putIfAbsent("reasoning_effort", effort);
     }
-    variables.put("messages", ChatMessages.read(fields));
-    List<Object> tools = ChatTools.read(fields);
-    if (!tools.isEmpty()) {
-      variables.put("tools", tools);
-    }
-    variables.put("add_generation_prompt", fields.flag("add_generation_prompt", true));
     return Collections.unmodifiableMap(variables);
   }
 }

@@ -4,10 +4,10 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /** The tools that a chat may speak of: checked, and given to the template as they are. */
@@ -23,11 +23,11 @@ final class ChatTools {
   private ChatTools() {}
 
   /** The tools; empty where there are none or {@code tool_choice} is {@code none}. */
-  static List<Object> read(Fields fields) {
-    List<Object> tools = new ArrayList<>();
+  static List<Map<String, @Nullable Object>> read(Fields fields) {
+    List<Map<String, @Nullable Object>> tools = new ArrayList<>();
     for (JsonNode element : fields.list("tools", MAX_TOOLS)) {
       check(Fields.of(element, "tools[" + tools.size() + "]"));
-      tools.add(Objects.requireNonNull(Json.plain(element)));
+      tools.add(Json.plainObject(element));
     }
     JsonNode choice = fields.get("tool_choice");
     if (choice == null) {

@@ -133,9 +133,7 @@ final class Json {
   /** A tree as plain Java values, as templates take them: maps and lists keep their order. */
   static @Nullable Object plain(JsonNode node) {
     if (node.isObject()) {
-      Map<String, @Nullable Object> map = new LinkedHashMap<>();
-      node.properties().forEach(property -> map.put(property.getKey(), plain(property.getValue())));
-      return Collections.unmodifiableMap(map);
+      return plainObject(node);
     }
     if (node.isArray()) {
       List<@Nullable Object> list = new ArrayList<>(node.size());
@@ -152,6 +150,13 @@ final class Json {
       return node.canConvertToLong() ? (Object) node.longValue() : node.bigIntegerValue();
     }
     return node.isNumber() ? (Object) node.doubleValue() : null;
+  }
+
+  /** As {@link #plain}, for a node that is an object. */
+  static Map<String, @Nullable Object> plainObject(JsonNode node) {
+    Map<String, @Nullable Object> map = new LinkedHashMap<>();
+    node.properties().forEach(property -> map.put(property.getKey(), plain(property.getValue())));
+    return Collections.unmodifiableMap(map);
   }
 
   /** A JSON object out of a string's text; null where it is not one. */

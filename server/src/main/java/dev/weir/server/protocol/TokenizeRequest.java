@@ -1,22 +1,21 @@
 package dev.weir.server.protocol;
 
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A request of {@code /tokenize}: a text or a chat.
  *
  * @param model the model asked for; null where the request names none
- * @param text the text; null for a chat
- * @param templateVariables what the chat template sees; empty for a text
+ * @param text the text; empty for a chat
+ * @param chat the chat; null for a text
  * @param addSpecialTokens whether the tokenizer's own first token is put before a text
  * @param returnTokenStrings whether the tokens' texts are wanted too
  */
 public record TokenizeRequest(
     @Nullable String model,
-    @Nullable String text,
-    Map<String, @Nullable Object> templateVariables,
+    String text,
+    @Nullable ChatPrompt chat,
     boolean addSpecialTokens,
     boolean returnTokenStrings) {
 
@@ -28,14 +27,14 @@ public record TokenizeRequest(
   public static TokenizeRequest read(byte[] body) {
     Fields fields = Fields.of(Json.readObject(body));
     boolean chat = fields.has("messages");
-    String text = chat ? null : fields.requiredText("prompt");
+    String text = chat ? "" : fields.requiredText("prompt");
     if (chat && fields.has("prompt")) {
       throw ApiException.invalid("prompt", "prompt and messages exclude each other");
     }
     return new TokenizeRequest(
         fields.text("model"),
         text,
-        chat ? ChatRequest.templateVariables(fields) : Map.of(),
+        chat ? ChatRequest.prompt(fields) : null,
         fields.flag("add_special_tokens", true),
         fields.flag("return_token_strs", false));
   }

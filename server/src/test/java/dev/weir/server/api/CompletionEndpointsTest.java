@@ -7,6 +7,7 @@ import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
+import dev.weir.server.protocol.ChatPrompt;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
@@ -261,12 +262,11 @@ final class CompletionEndpointsTest {
             "id", "1",
             "type", "function",
             "function", Map.of("name", "f", "arguments", Map.of("x", 1L)));
-    assertThat(api.model.templateVariables)
-        .containsOnlyKeys("enable_thinking", "messages", "tools", "add_generation_prompt")
-        .containsEntry("enable_thinking", false)
-        .containsEntry("add_generation_prompt", true)
-        .containsEntry(
-            "messages",
+    ChatPrompt chat = Objects.requireNonNull(api.model.chat);
+    assertThat(chat.extra()).isEqualTo(Map.of("enable_thinking", false));
+    assertThat(chat.addGenerationPrompt()).isTrue();
+    assertThat(chat.messages())
+        .isEqualTo(
             List.of(
                 Map.of("role", "system", "content", "rules"),
                 Map.of("role", "user", "content", "a\nb", "name", "u"),
@@ -275,9 +275,9 @@ final class CompletionEndpointsTest {
                     "content", "",
                     "reasoning_content", "hm",
                     "tool_calls", List.of(call)),
-                Map.of("role", "tool", "content", "2", "tool_call_id", "1")))
-        .containsEntry(
-            "tools",
+                Map.of("role", "tool", "content", "2", "tool_call_id", "1")));
+    assertThat(chat.tools())
+        .isEqualTo(
             List.of(
                 Map.of(
                     "type",

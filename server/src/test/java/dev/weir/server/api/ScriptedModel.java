@@ -9,12 +9,12 @@ import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.Sampling;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.engine.request.Usage;
+import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
 import dev.weir.server.protocol.SamplingDefaults;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -40,7 +40,7 @@ final class ScriptedModel implements ServedModel {
 
   final LinkedBlockingQueue<Request> submitted = new LinkedBlockingQueue<>();
   final LinkedBlockingQueue<Generation> cancelled = new LinkedBlockingQueue<>();
-  volatile Map<String, @Nullable Object> templateVariables = Map.of();
+  volatile @Nullable ChatPrompt chat;
 
   @Override
   public String name() {
@@ -78,9 +78,9 @@ final class ScriptedModel implements ServedModel {
   }
 
   @Override
-  public int[] encodeChat(Map<String, @Nullable Object> variables) {
-    templateVariables = variables;
-    return encode(String.valueOf(variables.get("messages")), true);
+  public int[] encodeChat(ChatPrompt chat) {
+    this.chat = chat;
+    return encode(chat.messages().toString(), true);
   }
 
   @Override

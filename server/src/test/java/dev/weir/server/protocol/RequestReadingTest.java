@@ -115,12 +115,18 @@ final class RequestReadingTest {
   }
 
   @Test
+  void aChatThatContinuesItsLastMessageStartsNoNewOne() {
+    ChatPrompt prompt = chat(",\"continue_final_message\":true").prompt();
+    assertThat(prompt.continueFinalMessage()).isTrue();
+    assertThat(prompt.addGenerationPrompt()).isFalse();
+  }
+
+  @Test
   void toolChoiceNoneHidesTheToolsFromTheTemplate() {
     String tools = ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]";
-    assertThat(chat(tools).templateVariables()).containsKey("tools");
-    assertThat(chat(tools + ",\"tool_choice\":\"auto\"").templateVariables()).containsKey("tools");
-    assertThat(chat(tools + ",\"tool_choice\":\"none\"").templateVariables())
-        .doesNotContainKey("tools");
+    assertThat(chat(tools).prompt().tools()).hasSize(1);
+    assertThat(chat(tools + ",\"tool_choice\":\"auto\"").prompt().tools()).hasSize(1);
+    assertThat(chat(tools + ",\"tool_choice\":\"none\"").prompt().tools()).isEmpty();
   }
 
   @ParameterizedTest
@@ -257,6 +263,8 @@ final class RequestReadingTest {
         "chat_template          | \"chat_template\":\"x\"                  | own template",
         "chat_template_kwargs.messages | \"chat_template_kwargs\":{\"messages\":[]} | must not set",
         "chat_template_kwargs   | \"chat_template_kwargs\":[]              | an object",
+        "continue_final_message | \"continue_final_message\":true,\"add_generation_prompt\":true | exclude each other",
+        "documents[0]           | \"documents\":[\"a\"]                   | is a string",
         "modalities             | \"modalities\":[\"audio\"]               | not supported yet",
         "max_completion_tokens  | \"max_completion_tokens\":0              | at least 1",
       })
