@@ -180,6 +180,9 @@ class ScheduleTest {
               finished -> assertThat(finished.reason()).isEqualTo(FinishReason.CANCELLED));
       assertThat(engine.stats().heldBlocks()).isZero();
       assertThat(generation.usage().outputTokens()).isBetween(5, 1499);
+      Completion partial = generation.await();
+      assertThat(partial.choices().getFirst().tokens()).hasSize(generation.usage().outputTokens());
+      assertThat(partial.choices().getFirst().reason()).isEqualTo(FinishReason.CANCELLED);
     }
   }
 

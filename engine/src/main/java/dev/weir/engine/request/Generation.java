@@ -26,8 +26,8 @@ public interface Generation extends AutoCloseable {
   Usage usage();
 
   /**
-   * Reads all events that are left and gives the whole result. After {@link #cancel} it is what had
-   * been generated.
+   * Waits for the end and gives the whole result, also of what {@link #next} has read. After {@link
+   * #cancel} it is what had been generated.
    *
    * @throws RequestFailedException if the engine could not go on with this request
    */

@@ -9,6 +9,7 @@ import dev.weir.engine.request.Usage;
 import dev.weir.engine.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -17,16 +18,23 @@ import org.jspecify.annotations.Nullable;
 final class StepLoopGeneration implements Generation {
   private final Job job;
   private final StepLoop loop;
-  private final List<ChoiceReader> choices;
+  private final Tokenizer tokenizer;
+  private List<ChoiceReader> choices;
   private int turn;
 
   StepLoopGeneration(Job job, StepLoop loop, Tokenizer tokenizer) {
     this.job = job;
     this.loop = loop;
-    choices = new ArrayList<>(job.sequences().length);
+    this.tokenizer = tokenizer;
+    choices = fromTheStart();
+  }
+
+  private List<ChoiceReader> fromTheStart() {
+    List<ChoiceReader> readers = new ArrayList<>(job.sequences().length);
     for (Sequence sequence : job.sequences()) {
-      choices.add(new ChoiceReader(sequence, tokenizer, job.request().skipSpecialTokens()));
+      readers.add(new ChoiceReader(sequence, tokenizer, job.request().skipSpecialTokens()));
     }
+    return readers;
   }
 
   @Override
@@ -90,6 +98,7 @@ final class StepLoopGeneration implements Generation {
 
   @Override
   public Completion await() throws InterruptedException {
+    choices = fromTheStart(); // logs keep everything: what next() has read is read again
     int count = choices.size();
     List<StringBuilder> texts = new ArrayList<>(count);
     List<List<TokenEvent.Token>> tokens = new ArrayList<>(count);
@@ -112,10 +121,7 @@ final class StepLoopGeneration implements Generation {
     }
     List<Completion.Choice> results = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
-      TokenEvent.Finished ending = endings[i];
-      if (ending == null) {
-        throw new IllegalStateException("await() needs every event: nothing may be read before it");
-      }
+      TokenEvent.Finished ending = Objects.requireNonNull(endings[i]);
       results.add(
           new Completion.Choice(
               texts.get(i).toString(), List.copyOf(tokens.get(i)), ending.reason(), ending.stop()));
