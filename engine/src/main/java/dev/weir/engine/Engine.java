@@ -198,6 +198,11 @@ public final class Engine implements AutoCloseable {
     return loop.limit();
   }
 
+  /** How many tokens' keys and values there is memory for, over all sequences. */
+  public long kvTokens() {
+    return (long) loop.stats().blocks() * KvShape.BLOCK_TOKENS;
+  }
+
   /** What was done and is held, at this moment. */
   public EngineStats stats() {
     return loop.stats();

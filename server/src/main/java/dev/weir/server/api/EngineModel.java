@@ -34,7 +34,7 @@ public final class EngineModel implements ServedModel {
   }
 
   /** What the model's makers suggest, and OpenAI's values where they say nothing. */
-  static SamplingDefaults defaults(GenerationDefaults suggested) {
+  public static SamplingDefaults defaults(GenerationDefaults suggested) {
     SamplingDefaults openAi = SamplingDefaults.OPENAI;
     if (!suggested.doSample().orElse(true)) {
       return new SamplingDefaults(

@@ -70,7 +70,7 @@ final class ChatCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     boolean terminal = weir.readsTerminal();
     try (Engine engine = ModelOptions.open(model.forOneUser(positional, err))) {
-      Dialogue dialogue = new Dialogue(system);
+      Dialogue dialogue = new Dialogue(engine, system);
       if (terminal) {
         Interrupts.onInterrupt(this::interrupt);
         out.printf(

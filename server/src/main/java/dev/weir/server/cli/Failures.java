@@ -3,13 +3,9 @@ package dev.weir.server.cli;
 import dev.weir.engine.load.ModelLoadException;
 import dev.weir.engine.request.InvalidRequestException;
 import java.io.PrintWriter;
-import java.net.BindException;
-import org.jspecify.annotations.Nullable;
 
 /** Turns what went wrong into one line and an exit status; a stack trace only where asked for. */
 final class Failures {
-  private static final int MAX_CAUSES = 16; // causes can form a ring
-
   private Failures() {}
 
   static int report(Throwable failure, PrintWriter err, boolean verbose) {
@@ -49,16 +45,5 @@ final class Failures {
     return message == null
         ? failure.getClass().getSimpleName()
         : message.strip().replaceAll("\\s*\\R\\s*", "; ");
-  }
-
-  /** Whether an address could not be bound. */
-  static boolean isBindFailure(Throwable failure) {
-    @Nullable Throwable cause = failure;
-    for (int i = 0; cause != null && i < MAX_CAUSES; i++, cause = cause.getCause()) {
-      if (cause instanceof BindException) {
-        return true;
-      }
-    }
-    return false;
   }
 }

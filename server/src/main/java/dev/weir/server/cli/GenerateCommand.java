@@ -67,7 +67,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     String text = prompt != null ? prompt : standardInput();
     try (Engine engine = ModelOptions.open(model.forOneUser(null, err))) {
-      Prompt start = chat ? new Dialogue(null).ask(text) : new Prompt.Text(text, true);
+      Prompt start = chat ? new Dialogue(engine, null).ask(text) : new Prompt.Text(text, true);
       Request request = Request.of(start, sampling.sampling(engine.defaults()));
       try (Generation generation = engine.submit(request)) {
         Answer answer = Answer.print(generation, out);

@@ -90,11 +90,12 @@ final class ModelOptions {
         positional,
         err,
         new Batching(
-            1, 1, OptionalLong.empty(), EngineOptions.DEFAULT_STEP_TOKENS, defaultTarget(), true));
-  }
-
-  static double defaultTarget() {
-    return PlanLimits.DEFAULT_LATENCY_TARGET;
+            1,
+            1,
+            OptionalLong.empty(),
+            EngineOptions.DEFAULT_STEP_TOKENS,
+            PlanLimits.DEFAULT_LATENCY_TARGET,
+            true));
   }
 
   /** How an engine shares its time and memory among requests; {@link EngineOptions} says what. */
@@ -104,7 +105,17 @@ final class ModelOptions {
       OptionalLong kvBytes,
       int stepTokens,
       double latencyTarget,
-      boolean reusePrefixes) {}
+      boolean reusePrefixes) {
+    /** What a server has where nothing else is said. */
+    static final Batching DEFAULTS =
+        new Batching(
+            EngineOptions.DEFAULT_SLOTS,
+            EngineOptions.DEFAULT_QUEUE,
+            OptionalLong.empty(),
+            EngineOptions.DEFAULT_STEP_TOKENS,
+            PlanLimits.DEFAULT_LATENCY_TARGET,
+            true);
+  }
 
   /**
    * @throws CommandException if a value is out of range

@@ -2,6 +2,8 @@ package dev.weir.server.cli;
 
 import dev.weir.engine.model.GenerationDefaults;
 import dev.weir.engine.request.Sampling;
+import dev.weir.server.api.EngineModel;
+import dev.weir.server.protocol.SamplingDefaults;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -60,26 +62,21 @@ final class SamplingOptions {
    *
    * @throws dev.weir.engine.request.InvalidRequestException naming a value that is out of range
    */
-  Sampling sampling(GenerationDefaults defaults) {
+  Sampling sampling(GenerationDefaults makers) {
+    SamplingDefaults defaults = EngineModel.defaults(makers);
     Sampling.Builder builder =
         Sampling.builder()
             .maxTokens(maxTokens)
             .stopStrings(stop)
-            .temperature(temperature != null ? temperature : defaultTemperature(defaults))
-            .topK(topK != null ? topK : defaults.topK().orElse(0))
-            .topP(topP != null ? topP : (float) defaults.topP().orElse(1))
-            .minP(minP != null ? minP : (float) defaults.minP().orElse(0))
+            .temperature(temperature != null ? temperature : defaults.temperature())
+            .topK(topK != null ? topK : defaults.topK())
+            .topP(topP != null ? topP : defaults.topP())
+            .minP(minP != null ? minP : defaults.minP())
             .repetitionPenalty(
-                repetitionPenalty != null
-                    ? repetitionPenalty
-                    : (float) defaults.repetitionPenalty().orElse(1));
+                repetitionPenalty != null ? repetitionPenalty : defaults.repetitionPenalty());
     if (seed != null) {
       builder.seed(seed);
     }
     return builder.build();
-  }
-
-  private static float defaultTemperature(GenerationDefaults defaults) {
-    return defaults.doSample().orElse(true) ? (float) defaults.temperature().orElse(1) : 0;
   }
 }

@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -123,18 +124,24 @@ final class ServeCommand implements Callable<Integer> {
           queue,
           kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
           stepTokens,
-          latencyTarget == null ? ModelOptions.defaultTarget() : latencyTarget,
+          latencyTarget == null ? ModelOptions.Batching.DEFAULTS.latencyTarget() : latencyTarget,
           !noPrefixCache);
     }
   }
 
   @Override
-  public Integer call() {
+  public Integer call() throws InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
+    PrintWriter out = spec.commandLine().getOut();
     EngineOptions options = model.engineOptions(positional, err, batch.batching());
     String name = listen.modelName != null ? listen.modelName : model.name(positional);
+    Serving.checkAddress(listen.host, listen.port);
     Engine engine = ModelOptions.open(options);
-    Serving.run(engine, name, listen.host, listen.port);
+    Serving serving = Serving.start(engine, name, listen.host, listen.port);
+    Runtime.getRuntime().addShutdownHook(new Thread(serving::close, "weir-shutdown"));
+    out.print(serving.greeting());
+    out.flush();
+    new CountDownLatch(1).await(); // until a signal ends the process
     return ExitStatus.OK;
   }
 }

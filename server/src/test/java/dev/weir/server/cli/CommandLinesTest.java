@@ -7,9 +7,11 @@ import dev.weir.engine.testing.TinyModel;
 import dev.weir.kernels.DType;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -58,9 +60,11 @@ class CommandLinesTest {
   void aModelThatIsNotThereIsNamedOnOneLine(String command) {
     Path nowhere = folder.resolve("nowhere");
     Outcome outcome =
-        command.equals("generate")
-            ? weir(command, "-m", nowhere.toString(), "hello")
-            : weir(command, nowhere.toString());
+        switch (command) {
+          case "generate" -> weir(command, "-m", nowhere.toString(), "hello");
+          case "serve" -> weir(command, nowhere.toString(), "--port", "0");
+          default -> weir(command, nowhere.toString());
+        };
 
     assertThat(outcome.status).isEqualTo(ExitStatus.MODEL);
     assertThat(outcome.err())
@@ -71,7 +75,8 @@ class CommandLinesTest {
 
   @Test
   void verboseShowsWhereAFailureCameFrom() {
-    Outcome outcome = weir("serve", "--verbose", folder.resolve("nowhere").toString());
+    Outcome outcome =
+        weir("serve", "--port", "0", "--verbose", folder.resolve("nowhere").toString());
 
     assertThat(outcome.err().getFirst()).contains("does not exist");
     assertThat(outcome.err()).anyMatch(line -> line.strip().startsWith("at dev.weir."));
@@ -142,6 +147,37 @@ class CommandLinesTest {
 
     assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
     assertThat(outcome.err().getLast()).contains("top_p is 2.0");
+  }
+
+  @Test
+  void chatAnswersEachLineOfItsInputAndEndsWithIt() {
+    Outcome outcome =
+        weirReading("hello\n\n/reset\nhello\n", "chat", tinyModel(), "-t", "0", "-n", "8");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.OK);
+    // The same first question in a fresh conversation has the same greedy answer.
+    assertThat(outcome.out).isNotBlank();
+    String half = outcome.out.substring(0, outcome.out.length() / 2);
+    assertThat(outcome.out).isEqualTo(half + half);
+  }
+
+  @Test
+  void chatEndsAtExit() {
+    Outcome outcome = weirReading("/exit\nhello\n", "chat", tinyModel());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.OK);
+    assertThat(outcome.out).isEmpty();
+  }
+
+  @Test
+  void chatWithoutATemplateSaysWhatToUseInstead() throws IOException {
+    String model = tinyModel();
+    Files.writeString(Path.of(model, "tokenizer_config.json"), "{}");
+
+    Outcome outcome = weirReading("", "chat", model);
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.MODEL);
+    assertThat(outcome.err().getLast()).contains("no chat template", "weir generate");
   }
 
   private String tinyModel() {
