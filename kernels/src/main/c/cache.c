@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-#include "convert.h"
 #include "norm.h"
 
 typedef struct {
   weir_step step;
   weir_cache cache;
   weir_norm_row_fn *norm;
+  weir_rotate_head_fn *rotate;
+  weir_round_head_fn *round;
   int64_t heads;
   int64_t rotary_dim;
   const float *cosines;
@@ -22,29 +23,21 @@ typedef struct {
   int64_t tokens_per_chunk;
 } rotate_job;
 
-static void rotate(float *head, const float *cosines, const float *sines, int64_t half) {
-  float *restrict low = head;
-  float *restrict high = head + half;
-  for (int64_t i = 0; i < half; i++) {
-    float a = low[i], b = high[i];
-    low[i] = a * cosines[i] - b * sines[i];
-    high[i] = b * cosines[i] + a * sines[i];
-  }
-}
-
-static void write_f32(const rotate_job *job, float *keys, float *values, int64_t slot, const float *key,
+static void write_f32(const weir_cache *cache, float *keys, float *values, int64_t slot, const float *key,
                       const float *value) {
-  for (int64_t d = 0; d < job->cache.head_dim; d++) keys[d * TILE_TOKENS + slot] = key[d];
-  memcpy(values + slot * job->cache.head_dim, value, (size_t)job->cache.head_dim * sizeof *value);
+  for (int64_t d = 0; d < cache->head_dim; d++) keys[d * TILE_TOKENS + slot] = key[d];
+  memcpy(values + slot * cache->head_dim, value, (size_t)cache->head_dim * sizeof *value);
 }
 
-static void write_bf16(const rotate_job *job, uint16_t *keys, uint16_t *values, int64_t slot, const float *key,
-                       const float *value) {
-  int64_t dim = job->cache.head_dim;
-  for (int64_t d = 0; d < dim; d++) {
-    keys[(d / 2 * TILE_TOKENS + slot) * 2 + d % 2] = weir_f32_to_bf16(key[d]);
-    values[(slot / 2 * dim + d) * 2 + slot % 2] = weir_f32_to_bf16(value[d]);
-  }
+static void write_bf16(const weir_cache *cache, weir_round_head_fn *round, char *keys, uint16_t *values, int64_t slot,
+                       const float *key, const float *value) {
+  int64_t dim = cache->head_dim;
+  uint16_t rounded[MAX_HEAD_DIM];
+  round(key, dim, rounded);
+  for (int64_t d = 0; d < dim; d += 2) memcpy(keys + (d / 2 * TILE_TOKENS + slot) * 4, rounded + d, 4);
+  round(value, dim, rounded);
+  uint16_t *to = values + slot / 2 * dim * 2 + slot % 2;
+  for (int64_t d = 0; d < dim; d++) to[2 * d] = rounded[d];
 }
 
 // Zeroes the values of slots first … 63.
@@ -78,7 +71,7 @@ static void rotate_token(const rotate_job *job, int64_t token) {
   for (float *head = row; head < keys_end; head += dim) {
     const float *weight = head < queries_end ? job->query_norm : job->key_norm;
     if (weight) job->norm(head, NULL, NULL, weight, job->epsilon, dim, head);
-    rotate(head, cosines, sines, half);
+    job->rotate(head, cosines, sines, half);
   }
 
   int64_t block = weir_block(step, slice, position);
@@ -92,9 +85,9 @@ static void rotate_token(const rotate_job *job, int64_t token) {
     const float *key = queries_end + h * dim;
     const float *value = keys_end + h * dim;
     if (cache->type == WEIR_F32) {
-      write_f32(job, (float *)keys, (float *)values, slot, key, value);
+      write_f32(cache, (float *)keys, (float *)values, slot, key, value);
     } else {
-      write_bf16(job, (uint16_t *)keys, (uint16_t *)values, slot, key, value);
+      write_bf16(cache, job->round, keys, (uint16_t *)values, slot, key, value);
     }
   }
 }
@@ -123,6 +116,8 @@ WEIR_EXPORT int weir_rotate_and_cache(weir_device *device, int64_t tokens, const
       .step = {positions, token_slices, slice_offsets, table_rows, table, table_width},
       .cache = {memory, block_bytes, layer_bytes, layer, type, kv_heads, head_dim},
       .norm = weir_norm_row_portable,
+      .rotate = weir_rotate_head_portable,
+      .round = weir_round_head_portable,
       .heads = heads,
       .rotary_dim = rotary_dim,
       .cosines = cosines,
@@ -138,8 +133,12 @@ WEIR_EXPORT int weir_rotate_and_cache(weir_device *device, int64_t tokens, const
 #if defined(__x86_64__)
   if (device->isa >= WEIR_AVX512) {
     job.norm = weir_norm_row_avx512;
+    job.rotate = weir_rotate_head_avx512;
+    job.round = weir_round_head_avx512;
   } else if (device->isa >= WEIR_AVX2) {
     job.norm = weir_norm_row_avx2;
+    job.rotate = weir_rotate_head_avx2;
+    job.round = weir_round_head_avx2;
   }
 #endif
   weir_parallel_for_work(device, tokens * (heads + 2 * kv_heads) * head_dim * 4,

@@ -51,3 +51,16 @@ typedef struct {
 static inline int64_t weir_block(const weir_step *step, int64_t slice, int64_t position) {
   return step->table[step->table_rows[slice] * step->table_width + position / TILE_TOKENS];
 }
+
+// Rotates element i of a head with element half + i.
+typedef void weir_rotate_head_fn(float *head, const float *cosines, const float *sines, int64_t half);
+
+// Rounds to BF16, as weir_f32_to_bf16 does.
+typedef void weir_round_head_fn(const float *in, int64_t count, uint16_t *out);
+
+weir_rotate_head_fn weir_rotate_head_portable;
+weir_round_head_fn weir_round_head_portable;
+#if defined(__x86_64__)
+weir_rotate_head_fn weir_rotate_head_avx2, weir_rotate_head_avx512;
+weir_round_head_fn weir_round_head_avx2, weir_round_head_avx512;
+#endif

@@ -118,23 +118,38 @@ VEC_INLINE vec vec_bf16_high(vec words) { return (vec)((vec_bits)words & (int32_
 
 VEC_INLINE vec vec_zero(void) { return vec_set1(0); }
 
-// The sum of the lanes, as a tree: halves are added to halves.
-VEC_INLINE float vec_sum(vec a) {
-  float lanes[VEC_LANES];
-  vec_store(lanes, a);
-  for (int half = VEC_LANES / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+// The sum and the largest of the lanes, as a tree: halves are added to, or compared with, halves.
+#if defined(__AVX2__)
+
+#if defined(__AVX512F__)
+#define VEC_FOLD_512(operation, a) \
+  _mm256_##operation##_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1))
+#else
+#define VEC_FOLD_512(operation, a) (a)
+#endif
+
+#define VEC_FOLD(name, operation)                                                               \
+  VEC_INLINE float name(vec a) {                                                                \
+    __m256 eight = VEC_FOLD_512(operation, a);                                                  \
+    __m128 four = _mm_##operation##_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1)); \
+    __m128 two = _mm_##operation##_ps(four, _mm_movehl_ps(four, four));                         \
+    return _mm_cvtss_f32(_mm_##operation##_ss(two, _mm_movehdup_ps(two)));                      \
   }
-  return lanes[0];
-}
+
+VEC_FOLD(vec_sum, add)
+VEC_FOLD(vec_largest, max)
+
+#else
+
+VEC_INLINE float vec_sum(vec a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 
 VEC_INLINE float vec_largest(vec a) {
-  float lanes[VEC_LANES];
-  vec_store(lanes, a);
-  float largest = lanes[0];
-  for (int i = 1; i < VEC_LANES; i++) largest = lanes[i] > largest ? lanes[i] : largest;
-  return largest;
+  float even = a[0] > a[2] ? a[0] : a[2];
+  float odd = a[1] > a[3] ? a[1] : a[3];
+  return even > odd ? even : odd;
 }
+
+#endif
 
 // exp, to 2 units in the last place from -87.3 to 88.3; 0 below (where results would be denormal), infinity above; a
 // NaN stays one. By 2^n * e^r with |r| <= ln(2)/2, and the Taylor series of e^r, whose 9th term is below half a unit.
@@ -156,11 +171,7 @@ VEC_INLINE vec vec_exp(vec x) {
   return vec_if_less(x, lowest, vec_zero(), p * vec_exp2_whole(n));
 }
 
-VEC_INLINE float vec_exp1(float x) {
-  float lanes[VEC_LANES];
-  vec_store(lanes, vec_exp(vec_set1(x)));
-  return lanes[0];
-}
+VEC_INLINE float vec_exp1(float x) { return vec_exp(vec_set1(x))[0]; }
 
 // tanh, to 2^-22 absolute.
 VEC_INLINE vec vec_tanh(vec x) {

@@ -42,7 +42,9 @@ final class RowsRun implements AutoCloseable {
     out = device.allocate(Math.max(4L * rows * columns, rows * 192L), "benchmark output");
     Buffer none = device.allocate(8, "benchmark lists");
     parameters = new SampleBuffers(settings(parts[parts.length - 1]), none, none, none);
+    // Written, or every page of it would be the one page of zeros.
     Buffer memory = device.allocate(Ceilings.LEAST_READ_BYTES, "benchmark memory");
+    StepRun.fill(device, memory);
     measured = new Measured(device, memory, DType.F32, op + ":" + shape + ":" + rows);
   }
 

@@ -59,7 +59,7 @@ final class StepRun implements AutoCloseable {
     long layerBytes = new KvShape(1, kvHeads, headDim, DType.BF16).blockBytes() * blocks;
     int layers = Math.toIntExact(Ceilings.LEAST_READ_BYTES / layerBytes + 1);
     cache = device.allocateKv(new KvShape(layers, kvHeads, headDim, DType.BF16), blocks);
-    fill(cache.memory());
+    fill(device, cache.memory());
 
     int total = slices * tokens;
     int[] positions = new int[total];
@@ -154,7 +154,7 @@ final class StepRun implements AutoCloseable {
   }
 
   /** Values of BF16 between -1/2 and 1/2, one piece of random ones over and over. */
-  private void fill(Buffer memory) {
+  static void fill(CpuDevice device, Buffer memory) {
     short[] piece = new short[1 << 20];
     var random = new Random(3);
     for (int i = 0; i < piece.length; i++) {
