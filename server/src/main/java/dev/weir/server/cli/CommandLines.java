@@ -4,6 +4,10 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 
 /** Runs a command line: the way in from {@code main}, and from tests. */
@@ -18,6 +22,12 @@ public final class CommandLines {
   public static int run(String[] args, InputStream in, PrintStream out, PrintStream err) {
     PrintWriter errors = new PrintWriter(err, true, StandardCharsets.UTF_8);
     CommandLine line = new CommandLine(new WeirCommand(in));
+    Map<String, Supplier<Object>> commands = commands();
+    if (args.length > 0 && commands.containsKey(args[0])) {
+      // Describing a command takes time, which a start counts: describe the one that is meant.
+      commands.keySet().retainAll(Set.of(args[0]));
+    }
+    commands.values().forEach(command -> line.addSubcommand(command.get()));
     line.setOut(new PrintWriter(out, true, StandardCharsets.UTF_8));
     line.setErr(errors);
     line.setCaseInsensitiveEnumValuesAllowed(true);
@@ -47,6 +57,15 @@ public final class CommandLines {
     } catch (OutOfMemoryError failure) { // picocli hands on exceptions only
       return Failures.report(failure, errors, false);
     }
+  }
+
+  private static Map<String, Supplier<Object>> commands() {
+    Map<String, Supplier<Object>> commands = new LinkedHashMap<>();
+    commands.put("serve", ServeCommand::new);
+    commands.put("chat", ChatCommand::new);
+    commands.put("generate", GenerateCommand::new);
+    commands.put("rehearse", RehearseCommand::new);
+    return commands;
   }
 
   /** Wide enough for the longest option with its value, so that descriptions line up. */

@@ -20,7 +20,8 @@ final class LoadBar implements LoadProgress {
   private final boolean terminal;
   private final String model;
   private final LongSupplier nanoTime;
-  private final long startNanos;
+  private long startNanos;
+  private boolean started;
   private int shownPercent = -1;
 
   LoadBar(PrintWriter err, boolean terminal, String model, LongSupplier nanoTime) {
@@ -28,11 +29,14 @@ final class LoadBar implements LoadProgress {
     this.terminal = terminal;
     this.model = model;
     this.nanoTime = nanoTime;
-    startNanos = nanoTime.getAsLong();
   }
 
   @Override
   public void loaded(long loaded, long total) {
+    if (!started) {
+      started = true;
+      startNanos = nanoTime.getAsLong();
+    }
     boolean shown = shownPercent >= 0;
     if (!shown && nanoTime.getAsLong() - startNanos < PATIENCE_NANOS) {
       return;

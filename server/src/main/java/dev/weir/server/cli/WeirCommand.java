@@ -16,13 +16,7 @@ import picocli.CommandLine.Spec;
     name = "weir",
     description = "Serves language models from the JVM.",
     versionProvider = WeirCommand.Version.class,
-    mixinStandardHelpOptions = true,
-    subcommands = {
-      ServeCommand.class,
-      ChatCommand.class,
-      GenerateCommand.class,
-      RehearseCommand.class
-    })
+    mixinStandardHelpOptions = true)
 final class WeirCommand implements Callable<Integer> {
 
   @Spec

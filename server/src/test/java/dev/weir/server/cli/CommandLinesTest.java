@@ -101,6 +101,21 @@ class CommandLinesTest {
   }
 
   @Test
+  void helpListsAllCommandsButTheLaunchersOwn() {
+    Outcome outcome = weir("--help");
+
+    assertThat(outcome.out).contains("serve", "chat", "generate").doesNotContain("rehearse");
+  }
+
+  @Test
+  void optionsOfAllCommandsMayComeFirst() {
+    Outcome outcome = weir("--verbose", "generate", "-m", folder.resolve("no").toString(), "hi");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.MODEL);
+    assertThat(outcome.err()).anyMatch(line -> line.strip().startsWith("at dev.weir."));
+  }
+
+  @Test
   void versionNamesTheJvm() {
     Outcome outcome = weir("--version");
 

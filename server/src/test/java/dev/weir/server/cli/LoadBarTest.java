@@ -25,6 +25,7 @@ class LoadBarTest {
   @Test
   void aTerminalSeesOneLineThatIsDrawnAgain() {
     LoadBar bar = new LoadBar(err, true, "m", () -> now);
+    bar.loaded(0, 1L << 30);
     now += SECOND;
     bar.loaded(512 << 20, 1L << 30);
     bar.loaded(513 << 20, 1L << 30); // still 50 %
@@ -39,6 +40,7 @@ class LoadBarTest {
   @Test
   void aLogSeesOnePlainLine() {
     LoadBar bar = new LoadBar(err, false, "m", () -> now);
+    bar.loaded(0, 100L << 20);
     now += SECOND;
     for (int i = 0; i <= 100; i++) {
       bar.loaded((long) i << 20, 100L << 20);
