@@ -2,6 +2,7 @@ package dev.weir.server.cli;
 
 import dev.weir.engine.model.LoadProgress;
 import java.io.PrintWriter;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
@@ -17,14 +18,14 @@ final class LoadBar implements LoadProgress {
   private static final int HUNDRED = 100;
 
   private final PrintWriter err;
-  private final boolean terminal;
+  private final BooleanSupplier terminal;
   private final String model;
   private final LongSupplier nanoTime;
   private long startNanos;
   private boolean started;
   private int shownPercent = -1;
 
-  LoadBar(PrintWriter err, boolean terminal, String model, LongSupplier nanoTime) {
+  LoadBar(PrintWriter err, BooleanSupplier terminal, String model, LongSupplier nanoTime) {
     this.err = err;
     this.terminal = terminal;
     this.model = model;
@@ -46,7 +47,7 @@ final class LoadBar implements LoadProgress {
       return;
     }
     shownPercent = percent;
-    if (terminal) {
+    if (terminal.getAsBoolean()) {
       err.print('\r' + bar(percent, loaded, total));
       if (loaded >= total) {
         err.println();

@@ -124,7 +124,10 @@ final class ModelOptions {
     Path directory = directory(positional);
     LoadBar bar =
         new LoadBar(
-            err, Terminal.isTerminal(Terminal.STANDARD_ERROR), name(positional), System::nanoTime);
+            err,
+            () -> Terminal.isTerminal(Terminal.STANDARD_ERROR),
+            name(positional),
+            System::nanoTime);
     try {
       EngineOptions defaults = EngineOptions.of(directory);
       return new EngineOptions(

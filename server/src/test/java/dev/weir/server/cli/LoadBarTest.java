@@ -15,7 +15,7 @@ class LoadBarTest {
 
   @Test
   void loadingThatIsOverAtOnceShowsNothing() {
-    LoadBar bar = new LoadBar(err, true, "m", () -> now);
+    LoadBar bar = new LoadBar(err, () -> true, "m", () -> now);
     for (int i = 0; i <= 10; i++) {
       bar.loaded(i, 10);
     }
@@ -24,7 +24,7 @@ class LoadBarTest {
 
   @Test
   void aTerminalSeesOneLineThatIsDrawnAgain() {
-    LoadBar bar = new LoadBar(err, true, "m", () -> now);
+    LoadBar bar = new LoadBar(err, () -> true, "m", () -> now);
     bar.loaded(0, 1L << 30);
     now += SECOND;
     bar.loaded(512 << 20, 1L << 30);
@@ -39,7 +39,7 @@ class LoadBarTest {
 
   @Test
   void aLogSeesOnePlainLine() {
-    LoadBar bar = new LoadBar(err, false, "m", () -> now);
+    LoadBar bar = new LoadBar(err, () -> false, "m", () -> now);
     bar.loaded(0, 100L << 20);
     now += SECOND;
     for (int i = 0; i <= 100; i++) {
