@@ -19,11 +19,8 @@ static void tile(const weir_attention_rows *job, const void *keys, const void *v
   product(PRODUCT_BF16_DOT, job->rows, job->queries, dim / 2, keys, TILE_TOKENS, dim / 2, TILE_TOKENS, job->scores,
           TILE_TOKENS, NULL, values);
   uint16_t *weights = job->weights;
-  for (int r = 0; r < job->rows; r++) {
-    float *scores = job->scores + r * TILE_TOKENS;
-    job->corrections[r] = softmax_row(job, r, scores, start, state);
-    round_to_bf16(scores, TILE_TOKENS, weights + r * TILE_TOKENS);
-  }
+  softmax_rows(job, start, state);
+  round_to_bf16(job->scores, job->rows * TILE_TOKENS, weights);
   product(PRODUCT_BF16_DOT, job->rows, (const float *)weights, TILE_TOKENS / 2, values, dim, TILE_TOKENS / 2, dim,
           state->values, job->state_stride, job->corrections, next_keys);
 }

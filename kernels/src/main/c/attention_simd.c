@@ -11,9 +11,7 @@ VEC_INLINE void tile(const int kind, const weir_attention_rows *job, const float
   int64_t elements = kind == PRODUCT_F32 ? 1 : 2; // of a step
   product(kind, job->rows, job->queries, dim, keys, TILE_TOKENS, dim / elements, TILE_TOKENS, job->scores, TILE_TOKENS,
           NULL, values);
-  for (int r = 0; r < job->rows; r++) {
-    job->corrections[r] = softmax_row(job, r, job->scores + r * TILE_TOKENS, start, state);
-  }
+  softmax_rows(job, start, state);
   product(kind, job->rows, job->scores, TILE_TOKENS, values, dim, TILE_TOKENS / elements, dim, state->values,
           job->state_stride, job->corrections, next_keys);
 }

@@ -119,41 +119,54 @@ VEC_INLINE void product(const int kind, int rows, const float *a, int64_t a_stri
 
 #define TILE_VECTORS (TILE_TOKENS / VEC_LANES)
 
-// Turns one row's products into weights, relative to the largest score so far, and says by what the state before must
-// be multiplied. Positions outside the row's window are given no weight.
-VEC_INLINE float softmax_row(const weir_attention_rows *job, int r, float *scores, int64_t start,
-                             weir_softmax_state *state) {
+// One row's products become scores: scaled, capped, and minus infinity outside the row's window. Returns the largest.
+VEC_INLINE float score_row(const weir_attention_rows *job, int r, float *scores, int64_t start) {
   vec s[TILE_VECTORS];
   for (int v = 0; v < TILE_VECTORS; v++) s[v] = vec_load(scores + v * VEC_LANES) * vec_set1(job->scale);
   if (job->soft_cap != 0) {
     vec cap = vec_set1(job->soft_cap);
     for (int v = 0; v < TILE_VECTORS; v++) s[v] = cap * vec_tanh(s[v] / cap);
   }
+  for (int v = 0; v < TILE_VECTORS; v++) vec_store(scores + v * VEC_LANES, s[v]);
   int64_t last = job->row_positions[r] - start;
   int64_t first = last - job->window + 1;
   if (first > 0 || last < TILE_TOKENS - 1) {
-    float masked[TILE_TOKENS];
-    for (int v = 0; v < TILE_VECTORS; v++) vec_store(masked + v * VEC_LANES, s[v]);
-    for (int64_t i = 0; i < TILE_TOKENS; i++) masked[i] = i < first || i > last ? -INFINITY : masked[i];
-    for (int v = 0; v < TILE_VECTORS; v++) s[v] = vec_load(masked + v * VEC_LANES);
+    for (int64_t i = 0; i < TILE_TOKENS; i++) scores[i] = i < first || i > last ? -INFINITY : scores[i];
+    for (int v = 0; v < TILE_VECTORS; v++) s[v] = vec_load(scores + v * VEC_LANES);
   }
   vec top = s[0];
   for (int v = 1; v < TILE_VECTORS; v++) top = vec_max(s[v], top);
-  float before = state->largest[r];
-  float here = vec_largest(top);
-  float largest = before > here ? before : here;
-  // Where every score is minus infinity nothing was seen yet: any finite number makes zeros of them.
-  float base = largest == -INFINITY ? 0 : largest;
-  vec sum = vec_zero();
-  for (int v = 0; v < TILE_VECTORS; v++) {
-    s[v] = vec_exp(s[v] - vec_set1(base));
-    sum = sum + s[v];
-    vec_store(scores + v * VEC_LANES, s[v]);
+  return vec_largest(top);
+}
+
+// Turns the products of all rows into weights, relative to each row's largest score so far, and says by what the state
+// before must be multiplied.
+VEC_INLINE void softmax_rows(const weir_attention_rows *job, int64_t start, weir_softmax_state *state) {
+  float largest[BLOCK_ROWS], bases[BLOCK_ROWS], sums[BLOCK_ROWS];
+  for (int r = 0; r < job->rows; r++) {
+    float here = score_row(job, r, job->scores + r * TILE_TOKENS, start);
+    largest[r] = state->largest[r] > here ? state->largest[r] : here;
+    // Where every score is minus infinity nothing was seen yet: any finite number makes zeros of them.
+    bases[r] = largest[r] == -INFINITY ? 0 : largest[r];
   }
-  float correction = vec_exp1(before - base);
-  state->largest[r] = largest;
-  state->sum[r] = state->sum[r] * correction + vec_sum(sum);
-  return correction;
+  for (int r = 0; r < job->rows; r += VEC_LANES) { // whole vectors: what lies behind the last row is not used
+    vec_store(job->corrections + r, vec_exp(vec_load(state->largest + r) - vec_load(bases + r)));
+  }
+  for (int r = 0; r < job->rows; r++) {
+    float *scores = job->scores + r * TILE_TOKENS;
+    vec base = vec_set1(bases[r]);
+    vec sum = vec_zero();
+    for (int v = 0; v < TILE_VECTORS; v++) {
+      vec weight = vec_exp(vec_load(scores + v * VEC_LANES) - base);
+      sum = sum + weight;
+      vec_store(scores + v * VEC_LANES, weight);
+    }
+    sums[r] = vec_sum(sum);
+  }
+  for (int r = 0; r < job->rows; r++) {
+    state->largest[r] = largest[r];
+    state->sum[r] = state->sum[r] * job->corrections[r] + sums[r];
+  }
 }
 
 VEC_INLINE void attention_fold(int rows, int64_t state_stride, const weir_softmax_state *from,
