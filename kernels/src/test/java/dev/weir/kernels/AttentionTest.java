@@ -2,7 +2,9 @@ package dev.weir.kernels;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.weir.kernels.cpu.CpuDevice;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -87,6 +89,29 @@ class AttentionTest {
     int[] lengths = new Random(9).ints(32, 1, 70).toArray();
     AttentionRun run = draw(5, lengths);
     assertSameBits(device, run, 9, 1);
+  }
+
+  @Test
+  void the_number_of_threads_shows_in_no_bit() {
+    assumeTrue(
+        CpuDevice.unavailable().isEmpty(),
+        () -> "skipped: no native CPU kernels: " + CpuDevice.unavailable().orElseThrow());
+    AttentionShape shape = new AttentionShape(4, 2, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
+    int length = 2 * AttentionShape.SEGMENT_TOKENS + 65;
+    AttentionRun run = new AttentionRun(new Random(6), shape, 16, false, 100, length);
+    for (DType weights : List.of(DType.F32, DType.BF16)) {
+      List<AttentionRun.Results> results = new ArrayList<>();
+      for (int threads : new int[] {1, 2, 5}) {
+        try (DeviceFixture fixture = new DeviceFixture(CpuDevice.open(threads), weights)) {
+          results.add(run.run(fixture, run.prefillThenDecode(3), new Random(threads)));
+        }
+      }
+      for (AttentionRun.Results other : results) {
+        for (int s = 0; s < run.sequences.size(); s++) {
+          assertThat(other.attention().get(s)).isEqualTo(results.getFirst().attention().get(s));
+        }
+      }
+    }
   }
 
   private static void assertSameBits(
