@@ -15,6 +15,7 @@ import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.cpu.Ceilings;
 import dev.weir.kernels.cpu.CpuDevice;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,7 +28,9 @@ import java.util.Random;
  * moment: prefill of a cold prompt against the matrix ceiling, decode against the read bandwidth.
  * Medians; weights may be random.
  *
- * <p>Usage: {@code EngineBench MODEL [rounds]}.
+ * <p>Usage: {@code EngineBench MODEL [ROUNDS] [FOLDER]}; MODEL is a model directory, or {@code
+ * qwen3-0.6b} or {@code llama-3.2-1b} for random weights of that shape, written to FOLDER (default:
+ * the temporary folder) and kept there.
  */
 public final class EngineBench {
   private static final int PROMPT = 512;
@@ -36,8 +39,8 @@ public final class EngineBench {
 
   private EngineBench() {}
 
-  public static void main(String[] arguments) throws InterruptedException {
-    Path model = ModelDirectory.resolve(Path.of(arguments[0]));
+  public static void main(String[] arguments) throws IOException, InterruptedException {
+    Path model = model(arguments);
     int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 3;
     int threads = Runtime.getRuntime().availableProcessors();
     long weightBytes;
@@ -54,7 +57,7 @@ public final class EngineBench {
             Engine.open(
                 EngineOptions.of(model).withDevice(DeviceChoice.CPU).withReusePrefixes(false));
         CpuDevice device = CpuDevice.open(threads)) {
-      System.out.println(engine.deviceName());
+      System.out.printf("%s, %s%n", arguments[0], engine.deviceName());
       Buffer memory = touched(device);
       for (int round = 0; round < rounds; round++) {
         reads.add(Ceilings.readBytesPerSecond(device, memory, System::nanoTime));
@@ -80,6 +83,16 @@ public final class EngineBench {
             BATCHES[i], steps * BATCHES[i], 100 * steps * weightBytes / read);
       }
     }
+  }
+
+  private static Path model(String[] arguments) throws IOException {
+    for (RandomModel shape : RandomModel.values()) {
+      if (shape.option().equals(arguments[0])) {
+        String folder = arguments.length > 2 ? arguments[2] : System.getProperty("java.io.tmpdir");
+        return shape.write(Path.of(folder, "weir-bench"));
+      }
+    }
+    return ModelDirectory.resolve(Path.of(arguments[0]));
   }
 
   /**
