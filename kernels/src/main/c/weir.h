@@ -7,7 +7,7 @@
 
 #define WEIR_EXPORT __attribute__((visibility("default")))
 
-// Element types, as dev.weir.kernels.cpu.DTypeCodes numbers them.
+// Element types, as dev.weir.kernels.cpu.Native numbers them.
 enum { WEIR_F32 = 0, WEIR_F16 = 1, WEIR_BF16 = 2, WEIR_I32 = 3 };
 
 // What an exported function returns. Java checks sizes before the call; here only what it cannot see is checked.

@@ -57,9 +57,7 @@ public final class Ceilings {
       long start = clock.getAsLong();
       int status = (int) READ.invokeExact(device.handle(), address, bytes, sink.address());
       long time = clock.getAsLong() - start;
-      if (status != Native.OK) {
-        throw Native.failure("measuring read bandwidth", status);
-      }
+      Native.check(status, "measuring read bandwidth");
       return bytes * NANOSECONDS / time;
     } catch (RuntimeException e) {
       throw e;
@@ -83,9 +81,7 @@ public final class Ceilings {
               FLOPS.invokeExact(
                   device.handle(), Native.code(weights), FLOP_ROUNDS, operations.address());
       long time = clock.getAsLong() - start;
-      if (status != Native.OK) {
-        throw Native.failure("measuring arithmetic", status);
-      }
+      Native.check(status, "measuring arithmetic");
       return operations.get(JAVA_LONG, 0) * NANOSECONDS / time;
     } catch (RuntimeException e) {
       throw e;

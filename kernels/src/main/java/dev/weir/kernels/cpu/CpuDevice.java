@@ -66,11 +66,7 @@ public final class CpuDevice implements Device {
       throw new IllegalArgumentException(
           "threads must be 1 … " + MAX_THREADS + ", not " + threads + ": one per core is best");
     }
-    NativeLibrary.unavailable()
-        .ifPresent(
-            reason -> {
-              throw new IllegalStateException("no native CPU kernels: " + reason);
-            });
+    NativeLibrary.require();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment opened = arena.allocate(ValueLayout.JAVA_LONG);
       int status =
@@ -95,16 +91,10 @@ public final class CpuDevice implements Device {
    * @throws IllegalStateException if {@link #unavailable}
    */
   public static Isa bestIsa() {
+    NativeLibrary.require();
     try {
-      if ((int) Native.HAS_AMX.invokeExact() == 1) {
-        return Isa.AMX;
-      }
-      return switch ((int) Native.BEST_ISA.invokeExact()) {
-        case 3 -> Isa.AVX512BF16;
-        case 2 -> Isa.AVX512;
-        case 1 -> Isa.AVX2;
-        default -> Isa.PORTABLE;
-      };
+      boolean amx = (int) Native.HAS_AMX.invokeExact() == 1;
+      return amx ? Isa.AMX : Isa.ofVectorLevel((int) Native.BEST_ISA.invokeExact());
     } catch (Throwable e) {
       throw Native.unexpected(e);
     }

@@ -66,6 +66,16 @@ public enum Isa {
     return matrix;
   }
 
+  /** The level of a code of {@code weir_isa}, without a matrix unit. */
+  static Isa ofVectorLevel(int code) {
+    for (Isa isa : values()) {
+      if (isa.vectorLevel == code && isa.matrix == Matrix.NONE) {
+        return isa;
+      }
+    }
+    throw new IllegalStateException("the CPU kernels report an unknown instruction level " + code);
+  }
+
   String propertyValue() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }

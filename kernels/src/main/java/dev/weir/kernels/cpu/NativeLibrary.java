@@ -32,15 +32,25 @@ final class NativeLibrary {
   }
 
   /**
+   * Asked before the first downcall: a class that binds functions fails to initialise without them,
+   * and would then hide the reason.
+   *
+   * @throws IllegalStateException if the library is not there
+   */
+  static void require() {
+    if (UNAVAILABLE.isPresent()) {
+      throw new IllegalStateException("no native CPU kernels: " + UNAVAILABLE.get());
+    }
+  }
+
+  /**
    * A handle of an exported function. Every pointer is a {@code long}, so that a call allocates
    * nothing.
    *
    * @throws IllegalStateException if the library is not there or lacks the function
    */
   static MethodHandle function(String name, MemoryLayout result, MemoryLayout... parameters) {
-    if (UNAVAILABLE.isPresent()) {
-      throw new IllegalStateException("no native CPU kernels: " + UNAVAILABLE.get());
-    }
+    require();
     var address =
         SymbolLookup.loaderLookup()
             .find(name)
