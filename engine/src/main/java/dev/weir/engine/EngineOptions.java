@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.function.Consumer;
 
 /**
  * How to open an engine. Only the model is required; {@link #of} gives defaults for the rest, the
@@ -69,6 +70,12 @@ public record EngineOptions(
   /** Leaves room for the weights and for everything else on the machine. */
   public static final int DEFAULT_KV_PERCENT = 25;
 
+  /** So many requests take hours to answer; a longer queue only hides an overload. */
+  public static final int MAX_QUEUE = 1 << 20;
+
+  /** A step of so many tokens takes seconds on any device, and gigabytes of activations. */
+  public static final int MAX_STEP_TOKENS = 1 << 16;
+
   /** More threads than this share caches and memory without gain in one engine. */
   public static final int MAX_THREADS = 256;
 
@@ -79,8 +86,13 @@ public record EngineOptions(
         "context length",
         contextLength,
         "at least 2");
+    check(
+        stepTokens >= 1 && stepTokens <= MAX_STEP_TOKENS,
+        "step tokens",
+        stepTokens,
+        "1 to " + MAX_STEP_TOKENS);
     check(slots >= 1 && slots <= stepTokens, "slots", slots, "1 to the step's tokens");
-    check(queue >= 0, "queue", queue, "at least 0");
+    check(queue >= 0 && queue <= MAX_QUEUE, "queue", queue, "0 to " + MAX_QUEUE);
     check(kvBytes.isEmpty() || kvBytes.getAsLong() >= 1, "KV bytes", kvBytes, "at least 1");
     check(latencyTarget > 1, "latency target", latencyTarget, "above 1");
   }
@@ -109,161 +121,101 @@ public record EngineOptions(
 
   /** These options with another {@link #device}. */
   public EngineOptions withDevice(DeviceChoice value) {
-    return new EngineOptions(
-        model,
-        value,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.device = value);
   }
 
   /** These options with another {@link #threads}. */
   public EngineOptions withThreads(int value) {
-    return new EngineOptions(
-        model,
-        device,
-        value,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.threads = value);
   }
 
   /** These options with another {@link #contextLength}. */
   public EngineOptions withContextLength(int value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        OptionalInt.of(value),
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.contextLength = OptionalInt.of(value));
   }
 
   /** These options with another {@link #slots}. */
   public EngineOptions withSlots(int value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        value,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.slots = value);
   }
 
   /** These options with another {@link #queue}. */
   public EngineOptions withQueue(int value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        value,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.queue = value);
   }
 
   /** These options with another {@link #kvBytes}. */
   public EngineOptions withKvBytes(long value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        OptionalLong.of(value),
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.kvBytes = OptionalLong.of(value));
   }
 
   /** These options with another {@link #stepTokens}. */
   public EngineOptions withStepTokens(int value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        value,
-        latencyTarget,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.stepTokens = value);
   }
 
   /** These options with another {@link #latencyTarget}. */
   public EngineOptions withLatencyTarget(double value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        value,
-        reusePrefixes,
-        progress);
+    return with(changed -> changed.latencyTarget = value);
   }
 
   /** These options with another {@link #reusePrefixes}. */
   public EngineOptions withReusePrefixes(boolean value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        value,
-        progress);
+    return with(changed -> changed.reusePrefixes = value);
   }
 
   /** These options with another {@link #progress}. */
   public EngineOptions withProgress(LoadProgress value) {
-    return new EngineOptions(
-        model,
-        device,
-        threads,
-        contextLength,
-        slots,
-        queue,
-        kvBytes,
-        stepTokens,
-        latencyTarget,
-        reusePrefixes,
-        value);
+    return with(changed -> changed.progress = value);
+  }
+
+  private EngineOptions with(Consumer<Changed> change) {
+    Changed changed = new Changed(this);
+    change.accept(changed);
+    return changed.options();
+  }
+
+  /** A copy to change one value in, so that a {@code with…} method names no other. */
+  private static final class Changed {
+    private final Path model;
+    private DeviceChoice device;
+    private int threads;
+    private OptionalInt contextLength;
+    private int slots;
+    private int queue;
+    private OptionalLong kvBytes;
+    private int stepTokens;
+    private double latencyTarget;
+    private boolean reusePrefixes;
+    private LoadProgress progress;
+
+    Changed(EngineOptions from) {
+      model = from.model;
+      device = from.device;
+      threads = from.threads;
+      contextLength = from.contextLength;
+      slots = from.slots;
+      queue = from.queue;
+      kvBytes = from.kvBytes;
+      stepTokens = from.stepTokens;
+      latencyTarget = from.latencyTarget;
+      reusePrefixes = from.reusePrefixes;
+      progress = from.progress;
+    }
+
+    EngineOptions options() {
+      return new EngineOptions(
+          model,
+          device,
+          threads,
+          contextLength,
+          slots,
+          queue,
+          kvBytes,
+          stepTokens,
+          latencyTarget,
+          reusePrefixes,
+          progress);
+    }
   }
 }
