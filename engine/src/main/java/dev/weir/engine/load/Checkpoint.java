@@ -26,6 +26,7 @@ public final class Checkpoint implements AutoCloseable {
 
   private static final String SINGLE = "model.safetensors";
   private static final String INDEX = "model.safetensors.index.json";
+  private static final String MISMATCH = "config.json and the weights do not belong together";
 
   private final Path directory;
   private final List<SafetensorsFile> files;
@@ -139,10 +140,7 @@ public final class Checkpoint implements AutoCloseable {
     TensorView tensor = tensors.get(name);
     if (tensor == null) {
       throw new ModelLoadException(
-          directory,
-          "tensor " + quote(name),
-          "is missing",
-          "config.json and the weights do not belong together, or a file is incomplete");
+          directory, "tensor " + quote(name), "is missing", MISMATCH + ", or a file is incomplete");
     }
     List<Long> expected = LongStream.of(shape).boxed().toList();
     if (!tensor.shape().equals(expected)) {
@@ -150,9 +148,9 @@ public final class Checkpoint implements AutoCloseable {
           tensor.file(),
           "tensor " + quote(name),
           "has shape " + tensor.shape() + ", expected " + expected,
-          "config.json and the weights do not belong together");
+          MISMATCH);
     }
-    var _ = tensor.dtype();
+    var _ = tensor.dtype(); // throws where Weir does not compute with the type
     return tensor;
   }
 

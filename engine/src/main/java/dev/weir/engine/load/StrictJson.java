@@ -33,7 +33,7 @@ public final class StrictJson {
   static final int MAX_NUMBER_CHARS = 64; // 17 digits, sign and exponent, generously
   static final int MAX_STRING_CHARS = 1 << 20; // chat templates of ten thousands of chars exist
 
-  /** What an object of the file may be asked to do when its JSON is broken. */
+  /** The remedy where a file does not hold what it should. */
   static final String DAMAGED = "the file is damaged or not what its name says; fetch it again";
 
   private static final JsonMapper MAPPER =

@@ -1,5 +1,6 @@
 package dev.weir.engine.model;
 
+import dev.weir.kernels.StepChecks;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -67,8 +68,8 @@ public record ModelConfig(
   /** The largest public models have 128. */
   public static final int MAX_HEADS = 1024;
 
-  /** The attention kernels keep a head in registers. */
-  public static final int MAX_HEAD_DIM = 256;
+  /** What the attention kernels hold. */
+  public static final int MAX_HEAD_DIM = StepChecks.MAX_HEAD_DIM;
 
   /** The largest public vocabularies have about 260,000. */
   public static final int MAX_VOCAB = 1 << 22;

@@ -55,10 +55,10 @@ public record Sampling(
   /** The most biased tokens of a request. */
   public static final int MAX_BIASES = 1024;
 
-  /** The most stop tokens, and the most stop strings, of a request. */
+  /** The most stop tokens, and the most stop strings, of a request; OpenAI allows 4 strings. */
   public static final int MAX_STOPS = 16;
 
-  /** The longest stop string, in UTF-16 units. */
+  /** The longest stop string, in UTF-16 units: so much text may be held back for it. */
   public static final int MAX_STOP_LENGTH = 1024;
 
   /** The most alternatives reported per token: what OpenAI's API allows. */

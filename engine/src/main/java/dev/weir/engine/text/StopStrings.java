@@ -1,5 +1,6 @@
 package dev.weir.engine.text;
 
+import dev.weir.engine.request.Sampling;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -11,12 +12,6 @@ import org.jspecify.annotations.Nullable;
  * the same character, the longest. That depends on the text alone, not on how it was split.
  */
 public final class StopStrings {
-
-  /** OpenAI allows 4; agents send a few more. */
-  public static final int MAX_STOP_STRINGS = 16;
-
-  /** A stop string is a mark, not a document; the text held back for it is bounded by this. */
-  public static final int MAX_STOP_CHARACTERS = 1024;
 
   private final List<String> stops;
   private final int[][] failures;
@@ -30,20 +25,20 @@ public final class StopStrings {
    * @throws IllegalArgumentException naming the one that is empty or too long, or their number
    */
   public static StopStrings of(List<String> stops) {
-    if (stops.size() > MAX_STOP_STRINGS) {
+    if (stops.size() > Sampling.MAX_STOPS) {
       throw new IllegalArgumentException(
-          stops.size() + " stop strings; at most " + MAX_STOP_STRINGS + " are allowed");
+          stops.size() + " stop strings; at most " + Sampling.MAX_STOPS + " are allowed");
     }
     for (int i = 0; i < stops.size(); i++) {
       int length = stops.get(i).length();
-      if (length == 0 || length > MAX_STOP_CHARACTERS) {
+      if (length == 0 || length > Sampling.MAX_STOP_LENGTH) {
         throw new IllegalArgumentException(
             "stop string "
                 + i
                 + " has "
                 + length
                 + " characters; allowed are 1 to "
-                + MAX_STOP_CHARACTERS);
+                + Sampling.MAX_STOP_LENGTH);
       }
     }
     return new StopStrings(stops);

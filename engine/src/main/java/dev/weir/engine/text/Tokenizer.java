@@ -187,11 +187,6 @@ public final class Tokenizer implements AutoCloseable {
         : new byte[0];
   }
 
-  /** The token {@code id} as OpenAI's logprobs show it. */
-  public TokenText tokenText(int id) {
-    return TokenText.of(tokenBytes(id));
-  }
-
   /** Whether {@code id} is left out of text decoded without special tokens. */
   public boolean isSpecial(int id) {
     return id >= 0 && table.isSpecial(id);

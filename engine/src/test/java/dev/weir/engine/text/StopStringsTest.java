@@ -3,6 +3,7 @@ package dev.weir.engine.text;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.weir.engine.request.Sampling;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
@@ -90,12 +91,10 @@ class StopStringsTest {
     assertThatThrownBy(() -> StopStrings.of(List.of("ok", "")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("stop string 1");
-    assertThatThrownBy(
-            () -> StopStrings.of(List.of("x".repeat(StopStrings.MAX_STOP_CHARACTERS + 1))))
+    assertThatThrownBy(() -> StopStrings.of(List.of("x".repeat(Sampling.MAX_STOP_LENGTH + 1))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("stop string 0");
-    assertThatThrownBy(
-            () -> StopStrings.of(Collections.nCopies(StopStrings.MAX_STOP_STRINGS + 1, "x")))
+    assertThatThrownBy(() -> StopStrings.of(Collections.nCopies(Sampling.MAX_STOPS + 1, "x")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("at most 16");
   }
