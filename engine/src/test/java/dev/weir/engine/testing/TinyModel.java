@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -13,7 +12,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.StringJoiner;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -52,7 +50,7 @@ public final class TinyModel {
       Files.writeString(
           folder.resolve("tokenizer_config.json"),
           JsonMapper.shared().writeValueAsString(Map.of("chat_template", CHAT_TEMPLATE)));
-      Files.write(folder.resolve("model.safetensors"), weights(type, new Random(seed)));
+      weights(type, new Random(seed)).write(folder.resolve("model.safetensors"));
       return folder;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -71,54 +69,43 @@ public final class TinyModel {
             VOCABULARY, HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, INTERMEDIATE, CONTEXT, END);
   }
 
-  private static byte[] weights(DType type, Random random) {
-    Map<String, int[]> shapes = new LinkedHashMap<>();
-    shapes.put("model.embed_tokens.weight", new int[] {VOCABULARY, HIDDEN});
+  private static SafetensorsBytes weights(DType type, Random random) {
+    Map<String, List<Integer>> shapes = new LinkedHashMap<>();
+    shapes.put("model.embed_tokens.weight", List.of(VOCABULARY, HIDDEN));
     for (int i = 0; i < LAYERS; i++) {
       String layer = "model.layers." + i + ".";
-      shapes.put(layer + "input_layernorm.weight", new int[] {HIDDEN});
-      shapes.put(layer + "self_attn.q_proj.weight", new int[] {HEADS * HEAD_DIM, HIDDEN});
-      shapes.put(layer + "self_attn.k_proj.weight", new int[] {KV_HEADS * HEAD_DIM, HIDDEN});
-      shapes.put(layer + "self_attn.v_proj.weight", new int[] {KV_HEADS * HEAD_DIM, HIDDEN});
-      shapes.put(layer + "self_attn.o_proj.weight", new int[] {HIDDEN, HEADS * HEAD_DIM});
-      shapes.put(layer + "post_attention_layernorm.weight", new int[] {HIDDEN});
-      shapes.put(layer + "mlp.gate_proj.weight", new int[] {INTERMEDIATE, HIDDEN});
-      shapes.put(layer + "mlp.up_proj.weight", new int[] {INTERMEDIATE, HIDDEN});
-      shapes.put(layer + "mlp.down_proj.weight", new int[] {HIDDEN, INTERMEDIATE});
+      shapes.put(layer + "input_layernorm.weight", List.of(HIDDEN));
+      shapes.put(layer + "self_attn.q_proj.weight", List.of(HEADS * HEAD_DIM, HIDDEN));
+      shapes.put(layer + "self_attn.k_proj.weight", List.of(KV_HEADS * HEAD_DIM, HIDDEN));
+      shapes.put(layer + "self_attn.v_proj.weight", List.of(KV_HEADS * HEAD_DIM, HIDDEN));
+      shapes.put(layer + "self_attn.o_proj.weight", List.of(HIDDEN, HEADS * HEAD_DIM));
+      shapes.put(layer + "post_attention_layernorm.weight", List.of(HIDDEN));
+      shapes.put(layer + "mlp.gate_proj.weight", List.of(INTERMEDIATE, HIDDEN));
+      shapes.put(layer + "mlp.up_proj.weight", List.of(INTERMEDIATE, HIDDEN));
+      shapes.put(layer + "mlp.down_proj.weight", List.of(HIDDEN, INTERMEDIATE));
     }
-    shapes.put("model.norm.weight", new int[] {HIDDEN});
+    shapes.put("model.norm.weight", List.of(HIDDEN));
+    SafetensorsBytes file = new SafetensorsBytes();
+    shapes.forEach(
+        (name, shape) -> file.tensor(name, type.name(), shape, values(type, shape, random)));
+    return file;
+  }
 
-    StringJoiner header = new StringJoiner(",", "{", "}");
-    int end = 0;
-    for (Map.Entry<String, int[]> tensor : shapes.entrySet()) {
-      int[] shape = tensor.getValue();
-      int count = shape.length == 1 ? shape[0] : shape[0] * shape[1];
-      int start = end;
-      end += count * type.bytes();
-      header.add(
-          "\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
-              .formatted(tensor.getKey(), type, java.util.Arrays.toString(shape), start, end));
-    }
-    byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
-    ByteBuffer file =
-        ByteBuffer.allocate(Long.BYTES + json.length + end).order(ByteOrder.LITTLE_ENDIAN);
-    file.putLong(json.length).put(json);
-    for (int[] shape : shapes.values()) {
-      boolean norm = shape.length == 1;
-      int count = norm ? shape[0] : shape[0] * shape[1];
-      for (int i = 0; i < count; i++) {
-        // Wide enough that logits differ clearly, and attention is not uniform.
-        float value =
-            (float) (norm ? 1 + 0.1 * random.nextGaussian() : 0.3 * random.nextGaussian());
-        switch (type) {
-          case F32 -> file.putFloat(value);
-          case F16 -> file.putShort(Float.floatToFloat16(value));
-          case BF16 -> file.putShort((short) (Float.floatToRawIntBits(value) >>> Short.SIZE));
-          case I32 -> throw new IllegalArgumentException("integers are no weights");
-        }
+  private static byte[] values(DType type, List<Integer> shape, Random random) {
+    boolean norm = shape.size() == 1;
+    int count = shape.stream().reduce(1, Math::multiplyExact);
+    ByteBuffer bytes = ByteBuffer.allocate(count * type.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < count; i++) {
+      // Wide enough that logits differ clearly, and attention is not uniform.
+      float value = (float) (norm ? 1 + 0.1 * random.nextGaussian() : 0.3 * random.nextGaussian());
+      switch (type) {
+        case F32 -> bytes.putFloat(value);
+        case F16 -> bytes.putShort(Float.floatToFloat16(value));
+        case BF16 -> bytes.putShort((short) (Float.floatToRawIntBits(value) >>> Short.SIZE));
+        case I32 -> throw new IllegalArgumentException("integers are no weights");
       }
     }
-    return file.array();
+    return bytes.array();
   }
 
   private static String tokenizer() {

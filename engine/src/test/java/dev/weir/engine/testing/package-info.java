@@ -1,4 +1,4 @@
-/** Helpers that the engine's tests share. Nothing here is part of the engine. */
+/** What the tests share: tiny models, their files, and the data beside the repository. */
 @NullMarked
 package dev.weir.engine.testing;
 
