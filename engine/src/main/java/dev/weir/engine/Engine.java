@@ -9,6 +9,7 @@ import dev.weir.engine.model.Transformer;
 import dev.weir.engine.model.Weights;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.PlanLimits;
+import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
@@ -74,6 +75,8 @@ public final class Engine implements AutoCloseable {
    *
    * @throws dev.weir.engine.load.ModelLoadException naming the file that is missing or wrong
    * @throws dev.weir.kernels.DeviceMemoryException if weights or cache do not fit
+   * @throws IllegalArgumentException if the options ask for a longer context than the model's, or
+   *     for KV memory that holds no block
    */
   public static Engine open(EngineOptions options) {
     Path directory = ModelDirectory.resolve(options.model());
@@ -85,8 +88,9 @@ public final class Engine implements AutoCloseable {
       try {
         StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
         loop.calibrate(CALIBRATION_TIME);
-        loop.start();
-        return new Engine(config, defaults, tokenizer, device, loop);
+        Engine engine = new Engine(config, defaults, tokenizer, device, loop);
+        loop.start(); // last: a failure before this closes a device that nobody uses
+        return engine;
       } catch (RuntimeException | Error failure) {
         device.close();
         throw failure;
@@ -104,8 +108,7 @@ public final class Engine implements AutoCloseable {
       GenerationDefaults defaults,
       Tokenizer tokenizer,
       Device device) {
-    int contextLength =
-        Math.min(config.contextLength(), options.contextLength().orElse(config.contextLength()));
+    int contextLength = contextLength(options, config);
     Weights weights;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       weights = Weights.load(checkpoint, config, device, options.progress());
@@ -134,14 +137,29 @@ public final class Engine implements AutoCloseable {
         System::nanoTime);
   }
 
+  private static int contextLength(EngineOptions options, ModelConfig config) {
+    int asked = options.contextLength().orElse(config.contextLength());
+    if (asked > config.contextLength()) {
+      throw new IllegalArgumentException(
+          "the context length is %d, but the model was made for at most %d tokens; ask for no more"
+              .formatted(asked, config.contextLength()));
+    }
+    return asked;
+  }
+
   private static int kvBlocks(EngineOptions options, KvShape shape, int contextLength) {
     long perSequence = Math.ceilDiv(contextLength, KvShape.BLOCK_TOKENS);
     long usable = perSequence * options.slots();
     long affordable = options.kvBytes().orElseGet(Devices::defaultKvBytes) / shape.blockBytes();
     if (affordable < 1) {
       throw new IllegalArgumentException(
-          "the KV memory holds no block; one block of %d tokens takes %d bytes"
-              .formatted(KvShape.BLOCK_TOKENS, shape.blockBytes()));
+          "the KV memory of %d bytes holds no block; one block of %d tokens takes %d bytes, a whole context of %d tokens %d"
+              .formatted(
+                  options.kvBytes().orElseGet(Devices::defaultKvBytes),
+                  KvShape.BLOCK_TOKENS,
+                  shape.blockBytes(),
+                  contextLength,
+                  perSequence * shape.blockBytes()));
     }
     return (int) Math.min(Math.min(usable, affordable), Integer.MAX_VALUE / KvShape.BLOCK_TOKENS);
   }
@@ -151,9 +169,18 @@ public final class Engine implements AutoCloseable {
    *
    * @throws InvalidRequestException if the request can never be served; says why
    * @throws dev.weir.engine.request.OverloadedException if the queue is full
+   * @throws EngineClosedException if the engine is closed
    */
   public Generation submit(Request request) {
-    return loop.submit(request, tokens(request.prompt()));
+    loop.requireOpen();
+    int[] prompt;
+    try {
+      prompt = tokens(request.prompt());
+    } catch (IllegalStateException failure) {
+      loop.requireOpen(); // closed while the text was encoded
+      throw failure;
+    }
+    return loop.submit(request, prompt);
   }
 
   private int[] tokens(Prompt prompt) {
@@ -213,7 +240,7 @@ public final class Engine implements AutoCloseable {
    * memory.
    */
   @Override
-  public void close() {
+  public synchronized void close() {
     if (loop.close()) {
       device.close();
     }

@@ -211,8 +211,10 @@ public final class StepLoop {
    * @param prompt the request's prompt as token ids
    * @throws InvalidRequestException if it can never be served
    * @throws OverloadedException if the queue is full
+   * @throws EngineClosedException if the loop is closed
    */
   public Generation submit(Request request, int[] prompt) {
+    requireOpen();
     check(request, prompt);
     int choices = request.choices();
     int limit = options.slots() + options.queue();
@@ -243,6 +245,17 @@ public final class StepLoop {
     } catch (RuntimeException | Error failure) {
       sequences.addAndGet(-choices);
       throw failure;
+    }
+  }
+
+  /**
+   * Any thread: refuses what comes after {@link #close}.
+   *
+   * @throws EngineClosedException if the loop is closed
+   */
+  public void requireOpen() {
+    if (closing) {
+      throw new EngineClosedException();
     }
   }
 
@@ -293,13 +306,19 @@ public final class StepLoop {
   }
 
   private void run() {
-    while (!closing) {
-      if (!step()) {
-        LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
+    try {
+      while (!closing) {
+        if (!step()) {
+          LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
+        }
       }
+    } catch (RuntimeException | Error failure) {
+      LOG.log(Level.ERROR, "the step loop failed; the engine is closed", failure);
+      closing = true;
+    } finally {
+      failAll(new EngineClosedException());
+      failSubmitted();
     }
-    failAll(new EngineClosedException());
-    failSubmitted();
   }
 
   /** Goes round once; false if there was nothing to compute. */
@@ -540,16 +559,17 @@ public final class StepLoop {
     assert sequence.slot == Sequence.NO_SLOT && sequence.blocks.size() == 0;
     Job job = sequence.job;
     countEnding(ending);
-    showLevels(); // before the end: whoever sees it sees the blocks returned
-    sequence.log.end(ending);
+    // Before the end: whoever sees it sees the blocks returned and finds room in the queue.
+    showLevels();
     sequences.decrementAndGet();
+    sequence.log.end(ending);
     boolean leads = sequence.choice == 0 && !job.siblingsJoined;
     if (leads) {
       job.siblingsJoined = true; // they will never join: their prompt was not computed
       for (int choice = 1; choice < job.sequences().length; choice++) {
         countEnding(ending);
-        job.sequences()[choice].log.end(ending);
         sequences.decrementAndGet();
+        job.sequences()[choice].log.end(ending);
       }
     }
     job.wakeReader();
@@ -583,8 +603,8 @@ public final class StepLoop {
   private void failSubmitted() {
     for (Job job = submitted.poll(); job != null; job = submitted.poll()) {
       for (Sequence sequence : job.sequences()) {
-        sequence.log.end(failure(new EngineClosedException()));
         sequences.decrementAndGet();
+        sequence.log.end(failure(new EngineClosedException()));
       }
       job.wakeReader();
     }
@@ -595,6 +615,11 @@ public final class StepLoop {
     counters.waiting.setOpaque(waiting.size());
     counters.heldBlocks.setOpaque(shard.pool().held());
     counters.cachedBlocks.setOpaque(shard.pool().cached());
+  }
+
+  /** For tests: who owns the blocks. */
+  Shard shard() {
+    return shard;
   }
 
   private Sequence runningAt(int index) {
