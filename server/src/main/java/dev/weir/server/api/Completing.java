@@ -61,32 +61,33 @@ final class Completing {
   static void stream(
       Exchange exchange, Chunks chunks, boolean roles, boolean includeUsage, List<Source> sources)
       throws InterruptedException, ClientGoneException {
-    try (ResponseStream stream = exchange.startStream(200, "text/event-stream", STREAM_HEADERS)) {
-      try {
-        if (roles) {
-          for (Source source : sources) {
-            for (int i = 0; i < source.choices(); i++) {
-              stream.write(chunks.role(source.firstChoice() + i));
-            }
+    ResponseStream stream = exchange.startStream(200, "text/event-stream", STREAM_HEADERS);
+    try {
+      if (roles) {
+        for (Source source : sources) {
+          for (int i = 0; i < source.choices(); i++) {
+            stream.write(chunks.role(source.firstChoice() + i));
           }
         }
-        pump(new TokenPump(chunks, stream), sources);
-        if (includeUsage) {
-          Usage usage =
-              sources.stream()
-                  .map(source -> source.generation().usage())
-                  .reduce(new Usage(0, 0, 0), Replies::sum);
-          stream.write(chunks.usage(usage));
-        }
-        stream.write(Chunks.done());
-      } catch (RuntimeException failure) {
-        if (exchange.isDisconnected()) {
-          throw new ClientGoneException("the client went away in the middle of its stream");
-        }
-        ApiException error = ApiException.from(failure).orElseThrow(() -> failure);
-        stream.write(Chunks.error(error));
       }
+      pump(new TokenPump(chunks, stream), sources);
+      if (includeUsage) {
+        Usage usage =
+            sources.stream()
+                .map(source -> source.generation().usage())
+                .reduce(new Usage(0, 0, 0), Replies::sum);
+        stream.write(chunks.usage(usage));
+      }
+      stream.write(Chunks.done());
+    } catch (RuntimeException failure) {
+      if (exchange.isDisconnected()) {
+        throw new ClientGoneException("the client went away in the middle of its stream");
+      }
+      ApiException error = ApiException.from(failure).orElseThrow(() -> failure);
+      stream.write(Chunks.error(error));
     }
+    // Only now: a stream left open by a failure is cut, which no client takes for a whole answer.
+    stream.close();
   }
 
   private static void pump(TokenPump pump, List<Source> sources)

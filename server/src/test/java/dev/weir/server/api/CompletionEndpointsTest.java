@@ -1,6 +1,7 @@
 package dev.weir.server.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.InvalidRequestException;
@@ -344,5 +345,13 @@ final class CompletionEndpointsTest {
     JsonNode error = error(404, COMPLETIONS, "{\"model\":\"../../etc/passwd\",\"prompt\":\"a\"}");
     assertThat(error.get("code").stringValue()).isEqualTo("model_not_found");
     assertThat(error.get("param").stringValue()).isEqualTo("model");
+  }
+
+  @Test
+  void aStreamThatEndsInAFaultOfOursIsCutAndNotEnded() throws Exception {
+    api.model.failAfter = 2;
+    api.model.failure = () -> new IllegalStateException("on purpose");
+    assertThatThrownBy(() -> api.post(CHAT, "{%s,\"stream\":true}".formatted(ASK)))
+        .isInstanceOf(IOException.class);
   }
 }

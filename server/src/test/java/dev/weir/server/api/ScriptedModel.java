@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +38,9 @@ final class ScriptedModel implements ServedModel {
 
   /** Tokens after which a generation fails; none by default. */
   volatile int failAfter = Integer.MAX_VALUE;
+
+  /** How it fails then. */
+  volatile Supplier<RuntimeException> failure = () -> new RequestFailedException("on purpose");
 
   final LinkedBlockingQueue<Request> submitted = new LinkedBlockingQueue<>();
   final LinkedBlockingQueue<Generation> cancelled = new LinkedBlockingQueue<>();
@@ -145,7 +149,7 @@ final class ScriptedModel implements ServedModel {
         return new TokenEvent.Finished(choice, reason, "", null, drawn[choice]);
       }
       if (outputTokens >= failAfter) {
-        throw new RequestFailedException("on purpose");
+        throw failure.get();
       }
       outputTokens++;
       int id = replies.get(choice)[drawn[choice]++];
