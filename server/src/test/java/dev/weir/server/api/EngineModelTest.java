@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.model.GenerationDefaults;
+import dev.weir.engine.testing.SharedData;
 import dev.weir.server.http.HttpOptions;
 import dev.weir.server.http.HttpServer;
 import dev.weir.server.protocol.SamplingDefaults;
@@ -49,7 +50,7 @@ final class EngineModelTest {
   @Test
   void aRealModelAnswersThroughTheEndpoints() throws Exception {
     EngineOptions options =
-        EngineOptions.of(OpenAiSchema.shared("models/stories260K")).withThreads(1).withSlots(4);
+        EngineOptions.of(SharedData.require("models/stories260K")).withThreads(1).withSlots(4);
     try (Engine engine = Engine.open(options);
         HttpServer server = Api.serve(engine, "stories", HttpOptions.on("127.0.0.1", 0));
         HttpClient client = HttpClient.newHttpClient()) {

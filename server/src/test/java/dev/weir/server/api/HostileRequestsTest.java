@@ -2,6 +2,7 @@ package dev.weir.server.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.engine.testing.SharedData;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -31,7 +32,7 @@ final class HostileRequestsTest {
         JsonMapper.builder()
             .enable(tools.jackson.core.json.JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
             .build()
-            .readTree(OpenAiSchema.shared("data/hostile/requests.json").toFile())
+            .readTree(SharedData.require("data/hostile/requests.json").toFile())
             .get("api");
     List<DynamicTest> tests = new ArrayList<>();
     for (JsonNode one : cases) {

@@ -1,11 +1,9 @@
 package dev.weir.server.api;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
+import dev.weir.engine.testing.SharedData;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.Assumptions;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -21,21 +19,8 @@ final class OpenAiSchema {
   static OpenAiSchema load() {
     return new OpenAiSchema(
         new JsonMapper()
-            .readTree(shared("data/api/openai-openapi.json").toFile())
+            .readTree(SharedData.require("data/api/openai-openapi.json").toFile())
             .at("/components/schemas"));
-  }
-
-  /** A file of the shared data beside the repository; skips the test where it is absent. */
-  static Path shared(String relative) {
-    for (Path folder = Path.of("").toAbsolutePath(); folder != null; folder = folder.getParent()) {
-      Path shared = folder.resolve("shared");
-      if (Files.isRegularFile(shared.resolve("DESIGN.md"))
-          && Files.exists(shared.resolve(relative))) {
-        return shared.resolve(relative);
-      }
-    }
-    Assumptions.abort("skipped: no shared/" + relative + " here");
-    throw new AssertionError();
   }
 
   /** What is wrong with a value; empty where nothing is. */

@@ -190,7 +190,6 @@ final class DisconnectTest {
   void twoThousandDisconnectsLeaveNothingBehind() throws Exception {
     AtomicInteger noticed = new AtomicInteger();
     AtomicInteger watched = new AtomicInteger();
-    CountDownLatch never = new CountDownLatch(1);
     try (ServerFixture fixture =
         serve(
             options(),
@@ -227,7 +226,6 @@ final class DisconnectTest {
       ServerFixture.await(
           "all handlers ended", () -> fixture.server().stats().activeExchanges() == 0);
       ServerFixture.await("all disconnects noticed", () -> noticed.get() == 2000);
-      assertThat(never.getCount()).isOne();
     }
   }
 }
