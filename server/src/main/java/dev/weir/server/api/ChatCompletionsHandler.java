@@ -52,7 +52,7 @@ public final class ChatCompletionsHandler implements Handler {
         byte[] reply =
             Replies.chat(
                 head, Completing.await(exchange, List.of(generation)).getFirst(), vocabulary);
-        exchange.respond(200, "application/json", reply, Map.of());
+        exchange.respond(200, Router.JSON, reply, Map.of());
       }
     }
   }

@@ -62,7 +62,7 @@ public final class CompletionsHandler implements Handler {
     if (!request.stream()) {
       byte[] reply =
           Replies.completion(head, Completing.await(exchange, generations), echoes, vocabulary);
-      exchange.respond(200, "application/json", reply, Map.of());
+      exchange.respond(200, Router.JSON, reply, Map.of());
       return;
     }
     List<Completing.Source> sources = new ArrayList<>();

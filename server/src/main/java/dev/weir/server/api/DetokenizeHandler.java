@@ -20,6 +20,6 @@ public final class DetokenizeHandler implements Handler {
     DetokenizeRequest request = DetokenizeRequest.read(exchange.body(), model.facts());
     model.check(request.model());
     String text = model.decode(request.tokens(), false);
-    exchange.respond(200, "application/json", DetokenizeRequest.reply(text), Map.of());
+    exchange.respond(200, Router.JSON, DetokenizeRequest.reply(text), Map.of());
   }
 }

@@ -39,6 +39,6 @@ public final class HealthHandler implements Handler {
         "{\"status\":\"%s\",\"heartbeat_age_ms\":%d}"
             .formatted(alive ? "ok" : "stuck", age / 1_000_000);
     exchange.respond(
-        alive ? 200 : 503, "application/json", json.getBytes(StandardCharsets.UTF_8), Map.of());
+        alive ? 200 : 503, Router.JSON, json.getBytes(StandardCharsets.UTF_8), Map.of());
   }
 }

@@ -28,6 +28,6 @@ public final class ModelsHandler implements Handler {
       model.check(exchange.path().substring(PATH.length() + 1));
       json = Replies.model(model.name(), model.created(), context);
     }
-    exchange.respond(200, "application/json", json, Map.of());
+    exchange.respond(200, Router.JSON, json, Map.of());
   }
 }

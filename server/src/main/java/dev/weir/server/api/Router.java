@@ -12,7 +12,8 @@ import java.util.TreeMap;
 
 /** Finds the handler of a method and path; answers for it when it ends in a typed error. */
 public final class Router implements Handler {
-  private static final String JSON = "application/json";
+  /** What requests and replies are. */
+  static final String JSON = ErrorBody.CONTENT_TYPE;
 
   /** By path, then by method. A path that ends in {@code /} stands for all that start with it. */
   private final Map<String, Map<String, Handler>> routes;

@@ -36,6 +36,6 @@ public final class TokenizeHandler implements Handler {
                 .toList()
             : null;
     byte[] reply = TokenizeRequest.reply(tokens, texts, model.facts().contextLength());
-    exchange.respond(200, "application/json", reply, Map.of());
+    exchange.respond(200, Router.JSON, reply, Map.of());
   }
 }

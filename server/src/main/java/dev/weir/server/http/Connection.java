@@ -214,7 +214,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
     byte[] bytes =
         ResponseHead.encode(
             status,
-            "application/json",
+            ErrorBody.CONTENT_TYPE,
             Map.of(),
             ResponseHead.Framing.LENGTH,
             json.length,

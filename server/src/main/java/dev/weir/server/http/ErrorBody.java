@@ -6,6 +6,9 @@ package dev.weir.server.http;
  */
 @FunctionalInterface
 public interface ErrorBody {
+  /** What the bodies are. */
+  String CONTENT_TYPE = "application/json";
+
   /**
    * UTF-8 JSON for an error.
    *

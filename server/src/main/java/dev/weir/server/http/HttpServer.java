@@ -157,7 +157,7 @@ public final class HttpServer implements AutoCloseable {
     byte[] head =
         ResponseHead.encode(
             503,
-            "application/json",
+            ErrorBody.CONTENT_TYPE,
             Map.of("Retry-After", "1"),
             ResponseHead.Framing.LENGTH,
             json.length,

@@ -117,7 +117,7 @@ final class NettyExchange implements Exchange, Runnable {
     }
     try {
       byte[] json = server.errorBody().json(500, "the server failed to handle the request");
-      respond(500, "application/json", json, Map.of());
+      respond(500, ErrorBody.CONTENT_TYPE, json, Map.of());
     } catch (ClientGoneException | RuntimeException e) {
       connection.abort();
     }

@@ -17,6 +17,9 @@ public final class ApiException extends RuntimeException {
   private static final String INVALID_REQUEST = "invalid_request_error";
   private static final String SERVER_ERROR = "server_error";
 
+  /** Characters of a client's text in a message: enough to find it again. */
+  private static final int MAX_EXCERPT = 40;
+
   private final int status;
   private final String type;
   private final @Nullable String param;
@@ -150,12 +153,13 @@ public final class ApiException extends RuntimeException {
 
   /** A client's text in a message: quoted, short and on one line. */
   static String excerpt(String text) {
-    int limit = 40;
     StringBuilder shown = new StringBuilder("\"");
     text.codePoints()
-        .limit(limit)
+        .limit(MAX_EXCERPT)
         .map(c -> Character.isISOControl(c) || (c >= 0xD800 && c <= 0xDFFF) ? '?' : c)
         .forEach(shown::appendCodePoint);
-    return shown.append(text.codePointCount(0, text.length()) > limit ? "…\"" : "\"").toString();
+    return shown
+        .append(text.codePointCount(0, text.length()) > MAX_EXCERPT ? "…\"" : "\"")
+        .toString();
   }
 }

@@ -54,6 +54,7 @@ public record ChatRequest(
           "raise_exception",
           "strftime_now");
 
+  private static final int MAX_MODALITIES = 8; // text, audio, and room for what is to come
   private static final int MAX_TEMPLATE_VARIABLES = 64;
   private static final int MAX_DOCUMENTS = 1024;
 
@@ -78,24 +79,20 @@ public record ChatRequest(
   private static void refuseUnsupported(Fields fields) {
     UNSUPPORTED.forEach(
         (name, hint) -> {
-          JsonNode value = fields.get(name);
-          boolean off =
-              value == null
-                  || (value.isBoolean() && !value.booleanValue())
-                  || (name.equals("function_call") && value.isString() && isNone(value));
-          if (!off) {
+          boolean none = name.equals("function_call") && isNone(fields.get(name));
+          if (!none && !fields.off(name)) {
             throw ApiException.unsupported(name, hint);
           }
         });
-    for (JsonNode modality : fields.list("modalities", 8)) {
+    for (JsonNode modality : fields.list("modalities", MAX_MODALITIES)) {
       if (!modality.isString() || !modality.stringValue().equals("text")) {
         throw ApiException.unsupported("modalities", "the only one allowed is \"text\"");
       }
     }
   }
 
-  private static boolean isNone(JsonNode value) {
-    return value.stringValue().equals("none");
+  private static boolean isNone(@Nullable JsonNode value) {
+    return value != null && value.isString() && value.stringValue().equals("none");
   }
 
   private static int maxTokens(Fields fields, ModelFacts model) {

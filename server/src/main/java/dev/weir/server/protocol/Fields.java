@@ -44,6 +44,12 @@ final class Fields {
     return get(name) != null;
   }
 
+  /** Whether the field asks for nothing: it is absent, null or false. */
+  boolean off(String name) {
+    JsonNode value = get(name);
+    return value == null || (value.isBoolean() && !value.booleanValue());
+  }
+
   boolean flag(String name, boolean absent) {
     JsonNode value = get(name);
     if (value == null) {

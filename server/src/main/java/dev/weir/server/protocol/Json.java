@@ -31,6 +31,9 @@ final class Json {
   private static final int MAX_NUMBER_CHARS = 64;
   private static final int MAX_NAME_CHARS = 10_000;
 
+  /** The parser quotes what it read, which may be long. */
+  private static final int MAX_REASON_CHARS = 200;
+
   private static final JsonMapper MAPPER =
       JsonMapper.builder(
               JsonFactory.builder()
@@ -86,7 +89,7 @@ final class Json {
 
   private static String firstLine(@Nullable String message) {
     String line = String.valueOf(message).lines().findFirst().orElse("");
-    return line.length() > 200 ? line.substring(0, 200) + "…" : line;
+    return line.length() > MAX_REASON_CHARS ? line.substring(0, MAX_REASON_CHARS) + "…" : line;
   }
 
   /** Refuses lone surrogates, which JSON's escapes can spell and UTF-8 cannot. */

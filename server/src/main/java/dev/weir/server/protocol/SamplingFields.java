@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /** The fields that both completion endpoints share. */
@@ -70,8 +69,7 @@ final class SamplingFields {
   private static void refuseUnsupported(Fields fields) {
     UNSUPPORTED.forEach(
         (name, hint) -> {
-          JsonNode value = fields.get(name);
-          if (value != null && !(value.isBoolean() && !value.booleanValue())) {
+          if (!fields.off(name)) {
             throw ApiException.unsupported(name, hint);
           }
         });
@@ -165,7 +163,7 @@ final class SamplingFields {
   }
 
   private static List<String> stopStrings(Fields fields) {
-    @Nullable JsonNode stop = fields.get("stop");
+    JsonNode stop = fields.get("stop");
     if (stop == null) {
       return List.of();
     }

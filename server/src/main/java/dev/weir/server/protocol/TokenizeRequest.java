@@ -2,6 +2,9 @@ package dev.weir.server.protocol;
 
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A request of {@code /tokenize}: a text or a chat.
@@ -47,14 +50,14 @@ public record TokenizeRequest(
    * @param contextLength longest sequence of the model
    */
   public static byte[] reply(int[] tokens, @Nullable List<String> texts, int contextLength) {
-    var root = tools.jackson.databind.node.JsonNodeFactory.instance.objectNode();
+    ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("count", tokens.length).put("max_model_len", contextLength);
-    var ids = root.putArray("tokens");
+    ArrayNode ids = root.putArray("tokens");
     for (int token : tokens) {
       ids.add(token);
     }
     if (texts != null) {
-      var strings = root.putArray("token_strs");
+      ArrayNode strings = root.putArray("token_strs");
       texts.forEach(strings::add);
     }
     return Json.write(root);
