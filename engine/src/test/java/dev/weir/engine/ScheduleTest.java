@@ -118,7 +118,12 @@ class ScheduleTest {
     EngineOptions options = options(device, type);
     List<Request> requests = requests();
     List<Completion> expected = alone(options, requests);
-    for (int chunk : new int[] {MANY, MANY + 1, MANY + 7, MANY + 64, 512}) {
+    for (int chunk : new int[] {1, 7, 64}) { // alone, in chunks of exactly this length
+      try (Engine engine = Engine.open(options.withSlots(1).withStepTokens(chunk))) {
+        assertSame(together(engine, requests), expected);
+      }
+    }
+    for (int chunk : new int[] {MANY, MANY + 7, MANY + 64, 512}) { // together
       try (Engine engine = Engine.open(options.withSlots(MANY).withStepTokens(chunk))) {
         assertSame(together(engine, requests), expected);
         assertSame(together(engine, requests), expected);
