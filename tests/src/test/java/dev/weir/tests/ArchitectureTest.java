@@ -1,5 +1,7 @@
 package dev.weir.tests;
 
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -100,6 +102,17 @@ class ArchitectureTest {
             "dev.weir.engine.kv..",
             "dev.weir.engine.load..",
             "dev.weir.kernels..")
+        .check(WEIR);
+  }
+
+  @Test
+  void theTemplateLanguageKnowsNothingOfModels() {
+    String jinja = "dev.weir.engine.text.jinja..";
+    noClasses()
+        .that()
+        .resideInAPackage(jinja)
+        .should()
+        .dependOnClassesThat(resideInAPackage("dev.weir..").and(not(resideInAPackage(jinja))))
         .check(WEIR);
   }
 

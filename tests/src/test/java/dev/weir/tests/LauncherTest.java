@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 class LauncherTest {
   private static final Path LAUNCHER = Path.of("..", "weir").toAbsolutePath().normalize();
 
-  /** The launcher and its helpers answer in well under a second. */
+  /** The launcher and what it calls answer in well under a second. */
   private static final long LIMIT_SECONDS = 60;
 
   @TempDir private Path machine;
