@@ -56,8 +56,12 @@ public final class SampleChecks {
       SampleBuffers parameters, int row, String what, int offset, int count, long pairs) {
     int first = integer(parameters, row, offset);
     int length = integer(parameters, row, count);
-    require(row, "count of " + what, length, 0, pairs);
-    require(row, "first of " + what, first, length == 0 ? Integer.MIN_VALUE : 0, pairs - length);
+    if (length < 0 || length > pairs || (length > 0 && (first < 0 || first > pairs - length))) {
+      throw refused(
+          row,
+          what,
+          length + " pairs from pair " + first + ", not within the " + pairs + " of their buffer");
+    }
   }
 
   private static void require(int row, String what, long value, long least, long most) {

@@ -332,8 +332,8 @@ public final class StepLoop {
       try {
         compute();
       } catch (RuntimeException | Error failure) {
-        LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
         failAll(new RequestFailedException("a step failed: " + failure, failure));
+        LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
       }
     }
     showLevels();

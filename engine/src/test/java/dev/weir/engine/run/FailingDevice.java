@@ -1,0 +1,223 @@
+package dev.weir.engine.run;
+
+import dev.weir.kernels.AttentionShape;
+import dev.weir.kernels.Buffer;
+import dev.weir.kernels.DType;
+import dev.weir.kernels.Device;
+import dev.weir.kernels.Kernels;
+import dev.weir.kernels.KvArena;
+import dev.weir.kernels.KvShape;
+import dev.weir.kernels.LinearWeight;
+import dev.weir.kernels.QkNorm;
+import dev.weir.kernels.RotaryTable;
+import dev.weir.kernels.SampleBuffers;
+import dev.weir.kernels.Staging;
+import dev.weir.kernels.StepInputs;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** A device whose ops and exchanges work, but for one call that a test chooses. */
+final class FailingDevice implements Device {
+  private final Device real;
+  private final Kernels kernels;
+  private int callsUntilFailure = -1;
+  private Throwable failure = new IllegalStateException("not armed");
+
+  FailingDevice(Device real) {
+    this.real = real;
+    kernels = new FailingKernels(real.kernels());
+  }
+
+  /** The n-th call from now on, counted from 0, throws a RuntimeException or an Error. */
+  void failAfter(int calls, Throwable how) {
+    callsUntilFailure = calls;
+    failure = how;
+  }
+
+  /** Whether a failure that was asked for has not happened yet. */
+  boolean armed() {
+    return callsUntilFailure >= 0;
+  }
+
+  void disarm() {
+    callsUntilFailure = -1;
+  }
+
+  private void called() {
+    if (callsUntilFailure >= 0 && callsUntilFailure-- == 0) {
+      switch (failure) {
+        case RuntimeException exception -> throw exception;
+        case Error error -> throw error;
+        default -> throw new IllegalArgumentException(failure);
+      }
+    }
+  }
+
+  @Override
+  public String name() {
+    return real.name();
+  }
+
+  @Override
+  public DType activationType(DType weights) {
+    return real.activationType(weights);
+  }
+
+  @Override
+  public DType kvType(DType weights) {
+    return real.kvType(weights);
+  }
+
+  @Override
+  public Buffer allocate(long bytes, String purpose) {
+    return real.allocate(bytes, purpose);
+  }
+
+  @Override
+  public void free(Buffer buffer) {
+    real.free(buffer);
+  }
+
+  @Override
+  public Staging staging(long bytes, String purpose) {
+    return real.staging(bytes, purpose);
+  }
+
+  @Override
+  public void upload(Staging staging, long bytes) {
+    called();
+    real.upload(staging, bytes);
+  }
+
+  @Override
+  public void download(Staging staging, long bytes) {
+    called();
+    real.download(staging, bytes);
+  }
+
+  @Override
+  public void write(Buffer destination, long offset, MemorySegment source) {
+    real.write(destination, offset, source);
+  }
+
+  @Override
+  public void read(Buffer source, long offset, MemorySegment destination) {
+    real.read(source, offset, destination);
+  }
+
+  @Override
+  public LinearWeight allocateLinear(DType type, int rows, int columns, String purpose) {
+    return real.allocateLinear(type, rows, columns, purpose);
+  }
+
+  @Override
+  public void pack(LinearWeight weight, int firstRow, int count, MemorySegment source) {
+    real.pack(weight, firstRow, count, source);
+  }
+
+  @Override
+  public KvArena allocateKv(KvShape shape, int blocks) {
+    return real.allocateKv(shape, blocks);
+  }
+
+  @Override
+  public Kernels kernels() {
+    return kernels;
+  }
+
+  @Override
+  public void close() {
+    real.close();
+  }
+
+  private final class FailingKernels implements Kernels {
+    private final Kernels ops;
+
+    FailingKernels(Kernels ops) {
+      this.ops = ops;
+    }
+
+    @Override
+    public void embed(StepInputs step, LinearWeight table, Buffer out) {
+      called();
+      ops.embed(step, table, out);
+    }
+
+    @Override
+    public void addRmsNorm(
+        int rows,
+        int dim,
+        Buffer residual,
+        @Nullable Buffer delta,
+        Buffer weight,
+        float epsilon,
+        Buffer out) {
+      called();
+      ops.addRmsNorm(rows, dim, residual, delta, weight, epsilon, out);
+    }
+
+    @Override
+    public void gatherAddRmsNorm(
+        StepInputs step,
+        int dim,
+        Buffer residual,
+        Buffer delta,
+        Buffer weight,
+        float epsilon,
+        Buffer out) {
+      called();
+      ops.gatherAddRmsNorm(step, dim, residual, delta, weight, epsilon, out);
+    }
+
+    @Override
+    public void linear(int rows, Buffer in, LinearWeight weight, Buffer out) {
+      called();
+      ops.linear(rows, in, weight, out);
+    }
+
+    @Override
+    public void rotateAndCache(
+        StepInputs step,
+        AttentionShape shape,
+        @Nullable QkNorm norm,
+        RotaryTable rotary,
+        Buffer qkv,
+        KvArena cache,
+        int layer) {
+      called();
+      ops.rotateAndCache(step, shape, norm, rotary, qkv, cache, layer);
+    }
+
+    @Override
+    public void attention(
+        StepInputs step, AttentionShape shape, Buffer qkv, KvArena cache, int layer, Buffer out) {
+      called();
+      ops.attention(step, shape, qkv, cache, layer, out);
+    }
+
+    @Override
+    public void gatedActivation(int rows, int width, Buffer gateUp, Buffer out) {
+      called();
+      ops.gatedActivation(rows, width, gateUp, out);
+    }
+
+    @Override
+    public void logits(int rows, Buffer in, LinearWeight head, Buffer out) {
+      called();
+      ops.logits(rows, in, head, out);
+    }
+
+    @Override
+    public void sample(
+        int rows, int vocabulary, Buffer logits, SampleBuffers parameters, Buffer results) {
+      called();
+      ops.sample(rows, vocabulary, logits, parameters, results);
+    }
+
+    @Override
+    public void copyBlocks(KvArena cache, int count, Buffer pairs) {
+      called();
+      ops.copyBlocks(cache, count, pairs);
+    }
+  }
+}
