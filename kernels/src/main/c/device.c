@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "isa.h"
 #include "pool.h"
@@ -19,7 +20,7 @@ void *weir_map(size_t bytes) {
   if (!slack) return start;
   // Keep the aligned part of what was mapped.
   char *aligned = (char *)(((uintptr_t)start + slack - 1) & ~(uintptr_t)(slack - 1));
-  size_t page = 4096;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
   char *end = aligned + ((bytes + page - 1) & ~(page - 1));
   if (aligned > start) munmap(start, (size_t)(aligned - start));
   char *mapped_end = start + ((mapped + page - 1) & ~(page - 1));

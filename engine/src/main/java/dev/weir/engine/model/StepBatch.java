@@ -131,6 +131,11 @@ public final class StepBatch {
     host.setAtIndex(JAVA_INT, sliceOffsetsAt + slices, tokens);
   }
 
+  /** How many tokens it holds. */
+  public int tokens() {
+    return tokens;
+  }
+
   /** How many rows will be sampled. */
   public int samples() {
     return samples;

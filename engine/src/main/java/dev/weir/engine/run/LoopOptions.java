@@ -19,7 +19,7 @@ public record LoopOptions(
       throw new IllegalArgumentException(
           "slots must be 1 to the step's tokens ("
               + plan.stepTokens()
-              + "), the queue not negative");
+              + "), the queue not negative, the longest sequence at least 2");
     }
   }
 }

@@ -17,8 +17,11 @@ final class Sampler {
   private static final int PAIR_BYTES = 8;
   private static final float BANNED = Float.NEGATIVE_INFINITY;
 
-  /** Own biases, and a ban for each stop token: the model's own and the request's. */
-  private static final int MAX_BIAS_PAIRS = Sampling.MAX_BIASES + 4 * Sampling.MAX_STOPS;
+  /** The most end-of-sequence ids a model may have; real ones have up to five. */
+  static final int MAX_END_IDS = 48;
+
+  /** A request's own biases, and a ban for every token that can end it. */
+  private static final int MAX_BIAS_PAIRS = Sampling.MAX_BIASES + Sampling.MAX_STOPS + MAX_END_IDS;
 
   private final Device device;
   private final int vocabulary;
@@ -47,11 +50,6 @@ final class Sampler {
     Staging masks = device.staging(Integer.BYTES, "token masks");
     results = device.staging((long) maxRows * SampleLayout.RESULT_BYTES, "sampled tokens");
     buffers = new SampleBuffers(rows.device(), biases.device(), penalties.device(), masks.device());
-  }
-
-  /** The most end-of-sequence ids a model may have. */
-  static int maxEndIds() {
-    return 3 * Sampling.MAX_STOPS;
   }
 
   void clear() {

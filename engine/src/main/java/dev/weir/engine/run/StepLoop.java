@@ -128,9 +128,9 @@ public final class StepLoop {
       LoopOptions options,
       CostModel cost,
       Clock clock) {
-    if (endIds.length > Sampler.maxEndIds()) {
+    if (endIds.length > Sampler.MAX_END_IDS) {
       throw new IllegalArgumentException(
-          "more than " + Sampler.maxEndIds() + " end-of-sequence ids");
+          "more than " + Sampler.MAX_END_IDS + " end-of-sequence ids");
     }
     this.transformer = transformer;
     this.tokenizer = tokenizer;
@@ -416,7 +416,10 @@ public final class StepLoop {
     }
     planner.plan(demand, plan);
     boolean asPlanned = growBlockTables();
-    fillBatch();
+    int prefillTokens = fillBatch();
+    if (batch.tokens() == 0) {
+      return; // the only planned row gave its blocks away; the next plan is for those that stayed
+    }
     long started = clock.nanos();
     transformer.forward(batch.upload(), arena);
     if (sampledCount > 0) {
@@ -430,7 +433,7 @@ public final class StepLoop {
     }
     Counters.add(counters.steps, 1);
     Counters.add(counters.stepNanos, took);
-    Counters.add(counters.prefillTokens, plan.prefillTokens());
+    Counters.add(counters.prefillTokens, prefillTokens);
     Counters.add(counters.decodeTokens, sampledCount);
     advance();
     publish();
@@ -465,10 +468,15 @@ public final class StepLoop {
     Counters.add(counters.preemptions, 1);
   }
 
-  private void fillBatch() {
+  /**
+   * Fills the batch with what is planned and still runs; returns how many of its tokens are
+   * prefill.
+   */
+  private int fillBatch() {
     batch.clear();
     sampler.clear();
     sampledCount = 0;
+    int prefillTokens = 0;
     for (int i = 0; i < runningCount; i++) {
       int length = plan.length(i);
       if (length == 0) {
@@ -485,7 +493,9 @@ public final class StepLoop {
         sampler.add(sequence);
         sampled[sampledCount++] = sequence;
       }
+      prefillTokens += sequence.pending() > 1 ? length : 0;
     }
+    return prefillTokens;
   }
 
   private void advance() {
