@@ -1,5 +1,8 @@
 package dev.weir.engine.testing;
 
+import dev.weir.engine.model.ModelConfigReader;
+import dev.weir.engine.model.ModelLayout;
+import dev.weir.engine.model.WeightSpec;
 import dev.weir.kernels.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -12,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
@@ -57,6 +61,38 @@ public final class TinyModel {
     }
   }
 
+  /**
+   * Writes a model of the same size but of another configuration: {@code fields} are added to
+   * config.json, and replace what is there.
+   */
+  public static Path write(Path folder, Map<String, Object> fields, long seed) {
+    write(folder, DType.F32, seed);
+    try {
+      Path file = folder.resolve("config.json");
+      Map<String, Object> config =
+          JsonMapper.shared().readValue(Files.readString(file), new TypeReference<>() {});
+      config.putAll(fields);
+      Files.writeString(file, JsonMapper.shared().writeValueAsString(config));
+      Random random = new Random(seed);
+      SafetensorsBytes weights = new SafetensorsBytes();
+      ModelLayout.of(ModelConfigReader.read(folder))
+          .weights()
+          .flatMap(weight -> weight.parts().stream())
+          .map(WeightSpec.Part::stored)
+          .distinct()
+          .forEach(
+              tensor -> {
+                boolean norm = tensor.name().endsWith("norm.weight");
+                byte[] values = values(DType.F32, tensor.shape(), random, norm);
+                weights.tensor(tensor.name(), DType.F32.name(), tensor.shape(), values);
+              });
+      Files.write(folder.resolve("model.safetensors"), weights.bytes());
+      return folder;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private static String config() {
     return """
         {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
@@ -87,12 +123,12 @@ public final class TinyModel {
     shapes.put("model.norm.weight", List.of(HIDDEN));
     SafetensorsBytes file = new SafetensorsBytes();
     shapes.forEach(
-        (name, shape) -> file.tensor(name, type.name(), shape, values(type, shape, random)));
+        (name, shape) ->
+            file.tensor(name, type.name(), shape, values(type, shape, random, shape.size() == 1)));
     return file;
   }
 
-  private static byte[] values(DType type, List<Integer> shape, Random random) {
-    boolean norm = shape.size() == 1;
+  private static byte[] values(DType type, List<Integer> shape, Random random, boolean norm) {
     int count = shape.stream().reduce(1, Math::multiplyExact);
     ByteBuffer bytes = ByteBuffer.allocate(count * type.bytes()).order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < count; i++) {
