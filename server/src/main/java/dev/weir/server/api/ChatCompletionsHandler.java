@@ -1,6 +1,7 @@
 package dev.weir.server.api;
 
 import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
@@ -37,11 +38,7 @@ public final class ChatCompletionsHandler implements Handler {
             Completing.newId("chatcmpl-"), clock.instant().getEpochSecond(), model.name());
     boolean logprobs = request.sampling().logprobs() != Sampling.NO_LOGPROBS;
     @Nullable IntFunction<byte[]> vocabulary = logprobs ? model::tokenBytes : null;
-    Prompt prompt = new Prompt.Tokens(model.encodeChat(request.prompt()));
-    try (Generation generation =
-        model.submit(
-            new Request(
-                prompt, request.sampling(), request.choices(), request.skipSpecialTokens()))) {
+    try (Generation generation = submit(request)) {
       Completing.cancelOnDisconnect(exchange, List.of(generation));
       if (request.stream()) {
         Chunks chunks = Chunks.chat(head, request.includeUsage(), vocabulary);
@@ -54,6 +51,19 @@ public final class ChatCompletionsHandler implements Handler {
                 head, Completing.await(exchange, List.of(generation)).getFirst(), vocabulary);
         exchange.respond(200, Router.JSON, reply, Map.of());
       }
+    }
+  }
+
+  private Generation submit(ChatRequest request) {
+    try {
+      Prompt prompt = new Prompt.Tokens(model.encodeChat(request.prompt()));
+      return model.submit(
+          new Request(prompt, request.sampling(), request.choices(), request.skipSpecialTokens()));
+    } catch (InvalidRequestException e) {
+      // What the client sent are messages; the prompt is what became of them.
+      throw e.parameter().equals("prompt")
+          ? new InvalidRequestException("messages", String.valueOf(e.getMessage()))
+          : e;
     }
   }
 }

@@ -16,6 +16,7 @@ import com.openai.models.completions.CompletionCreateParams;
 import dev.weir.engine.EngineOptions;
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -140,6 +141,18 @@ class OpenAiClientTest {
             () -> client.chat().completions().create(ask("Hello").temperature(-1).build()))
         .isInstanceOf(BadRequestException.class)
         .hasMessageContaining("temperature");
+  }
+
+  @Test
+  void aConversationLongerThanTheContextIsRefusedByTheNameOfWhatWasSent() throws Exception {
+    var answer =
+        weir.post(
+            "/v1/chat/completions",
+            Map.of("messages", List.of(Map.of("role", "user", "content", "cat ".repeat(2000)))));
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(WeirUnderTest.json(answer).get("error").get("param").asString())
+        .isEqualTo("messages");
+    assertThat(WeirUnderTest.json(answer).get("error").get("message").asString()).contains("1024");
   }
 
   @Test
