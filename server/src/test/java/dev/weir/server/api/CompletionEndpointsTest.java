@@ -317,8 +317,10 @@ final class CompletionEndpointsTest {
     assertThat(full.statusCode()).isEqualTo(429);
     assertThat(full.headers().firstValue("retry-after")).contains("7");
     api.model.refusal = new InvalidRequestException("prompt", "the prompt is too long");
-    assertThat(error(400, CHAT, "{%s}".formatted(ASK)).get("param").stringValue())
+    assertThat(error(400, COMPLETIONS, "{\"prompt\":\"long\"}").get("param").stringValue())
         .isEqualTo("prompt");
+    assertThat(error(400, CHAT, "{%s}".formatted(ASK)).get("param").stringValue())
+        .isEqualTo("messages");
     api.model.refusal = new EngineClosedException();
     error(503, CHAT, "{%s}".formatted(ASK));
     api.model.refusal = new IllegalStateException("a fault of ours, on purpose");
