@@ -86,10 +86,7 @@ class GoneClientTest {
       Socket queued = ask(weir, new Random(3), false);
       WeirUnderTest.eventually("one waits", () -> weir.engine().stats().requests() == 2);
       queued.close();
-      WeirUnderTest.eventually(
-          "the queue is empty",
-          () ->
-              weir.engine().stats().cancelled() > 0 || weir.engine().stats().decodeTokens() > 4000);
+      WeirUnderTest.eventually("it is cancelled", () -> weir.engine().stats().cancelled() > 0);
       running.close();
       WeirUnderTest.eventually("nothing is left", () -> idle(weir));
     }
