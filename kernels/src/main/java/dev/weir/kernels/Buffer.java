@@ -5,7 +5,7 @@ package dev.weir.kernels;
  * that device is closed, or until {@link Device#free}. Kernels take addresses; only a {@link
  * HostBuffer} can be read from Java.
  */
-public sealed interface Buffer permits HostBuffer {
+public sealed interface Buffer permits HostBuffer, DeviceBuffer {
 
   /**
    * Address in the device's address space, 64-byte aligned for a buffer that was allocated whole.

@@ -12,6 +12,12 @@ public interface Device extends AutoCloseable {
   /** What computes, for people: for example {@code "cpu (AVX-512-BF16, 2 threads)"}. */
   String name();
 
+  /**
+   * The element type that this device keeps a checkpoint's matrices of the given type in; the
+   * loader converts.
+   */
+  DType weightType(DType checkpoint);
+
   /** The element type of activations for weights of the given type, as ops read and write them. */
   DType activationType(DType weights);
 
@@ -33,13 +39,33 @@ public interface Device extends AutoCloseable {
   /** Memory for one exchange between host and device; lives as long as the device. */
   Staging staging(long bytes, String purpose);
 
-  /** Makes the first {@code bytes} of the host's side visible to ops that are called after this. */
-  void upload(Staging staging, long bytes);
+  /**
+   * Makes {@code bytes} of the host's side from {@code offset} on visible to ops that are called
+   * after this. The host leaves them alone until those ops are done.
+   */
+  void upload(Staging staging, long offset, long bytes);
 
   /**
-   * Waits for all ops called so far, and makes the first {@code bytes} visible on the host's side.
+   * Makes the first {@code bytes}, as all ops called so far leave them, visible on the host's side
+   * once {@code completion} was awaited.
    */
-  void download(Staging staging, long bytes);
+  void download(Staging staging, long bytes, Completion completion);
+
+  /** A completion for {@link #download}. */
+  Completion completion();
+
+  /** Whether ops may return before they are done, so that the host can prepare the next step. */
+  boolean asynchronous();
+
+  /** Sets scratch memory aside. Called once, before the first step. */
+  void reserve(StepLimits limits);
+
+  /**
+   * Computes a step by running {@code program}, or by replaying what it recorded when the program
+   * ran for another step of this size: nothing that a program does may depend on more than the
+   * step's counts.
+   */
+  void compute(StepInputs step, StepProgram program);
 
   /** Copies host memory into a buffer, at a byte offset. For loading. */
   void write(Buffer destination, long offset, MemorySegment source);

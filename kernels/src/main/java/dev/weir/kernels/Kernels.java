@@ -19,6 +19,12 @@ import org.jspecify.annotations.Nullable;
 public interface Kernels {
 
   /**
+   * Begins a step: what a device wants to know of all slices before the first op. Ops that take a
+   * step see what was prepared last.
+   */
+  void prepare(StepInputs step);
+
+  /**
    * Rows of the embedding table: {@code out[t] = table[tokenIds[t]]}.
    *
    * @param table [vocabulary][hidden], the same packed form as a linear weight, so that a tied head

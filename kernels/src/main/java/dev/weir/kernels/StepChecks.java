@@ -4,10 +4,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * What must hold of a step before memory is addressed by it, for devices that compute in host
- * memory: there, one wrong block number would be a native fault, or another request's cache. Costs
- * one pass over the step's integers. Every check throws {@link IllegalArgumentException} and names
- * the number that was wrong.
+ * What must hold of a step before memory is addressed by it: one wrong block number would be a
+ * native fault, or another request's cache. Reads the host's side of the step's arrays; costs one
+ * pass over its integers. Every check throws {@link IllegalArgumentException} and names the number
+ * that was wrong.
  */
 public final class StepChecks {
   /** The largest head that the attention ops hold in registers and scratch. */
@@ -87,7 +87,8 @@ public final class StepChecks {
     MemorySegment tokens = ints(step.tokenIds());
     for (int t = 0; t < step.tokens(); t++) {
       int token = at(tokens, t);
-      if (token < 0 || token >= vocabulary) {
+      boolean drawn = token < 0 && step.drawn() != null;
+      if (!drawn && (token < 0 || token >= vocabulary)) {
         throw new IllegalArgumentException(
             "token id " + token + " is outside the vocabulary of " + vocabulary);
       }
@@ -127,6 +128,7 @@ public final class StepChecks {
   private static MemorySegment ints(Buffer buffer) {
     return switch (buffer) {
       case HostBuffer host -> host.segment();
+      case DeviceBuffer device -> device.mirror();
     };
   }
 

@@ -178,12 +178,13 @@ final class AttentionRun {
       queries.add(new float[length * outColumns]);
     }
     int most = steps.stream().mapToInt(AttentionRun::tokens).max().orElseThrow();
-    Buffer[] inputs = new Buffer[5];
+    Buffer[] inputs = new Buffer[6];
     for (int i = 0; i < inputs.length; i++) {
-      inputs[i] = fixture.ints(new int[most + 1]);
+      inputs[i] = fixture.ints(new int[Math.max(most + 1, 3)]);
     }
     StepInputs step =
         new StepInputs(
+            inputs[5],
             inputs[0],
             inputs[0],
             inputs[1],
@@ -192,7 +193,8 @@ final class AttentionRun {
             inputs[4],
             blockTable,
             width,
-            inputs[0]);
+            inputs[0],
+            null);
     Buffer qkv = fixture.activations(most * shape.qkvColumns());
     Buffer out = fixture.activations(most * outColumns);
     for (List<Slice> slices : steps) {
@@ -260,6 +262,9 @@ final class AttentionRun {
     device.write(step.sliceOffsets(), 0, MemorySegment.ofArray(offsets));
     device.write(step.kvLengths(), 0, MemorySegment.ofArray(lengths));
     device.write(step.blockTableRows(), 0, MemorySegment.ofArray(rows));
+    int[] counts = {tokens, slices.size(), 0};
+    device.write(step.counts(), 0, MemorySegment.ofArray(counts));
     step.counts(tokens, slices.size(), 0);
+    device.kernels().prepare(step);
   }
 }

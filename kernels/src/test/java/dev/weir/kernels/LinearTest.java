@@ -61,8 +61,20 @@ class LinearTest {
         int[] tokens = {99, 0, 7, 7, 63, 64};
         Buffer none = fixture.ints(0);
         StepInputs step =
-            new StepInputs(fixture.ints(tokens), none, none, none, none, none, none, 1, none);
+            new StepInputs(
+                fixture.ints(tokens.length, 1, 0),
+                fixture.ints(tokens),
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                1,
+                none,
+                null);
         step.counts(tokens.length, 1, 0);
+        fixture.kernels.prepare(step);
         Buffer out = fixture.activations(tokens.length * 37);
         fixture.kernels.embed(step, fixture.weight(type, 100, 37, table), out);
         float[] rows = fixture.readActivations(out, tokens.length * 37);

@@ -175,8 +175,20 @@ class NormAndActivationTest {
   private static StepInputs sampling(DeviceFixture fixture, int tokens, int... rows) {
     Buffer none = fixture.ints(0);
     StepInputs step =
-        new StepInputs(none, none, none, none, none, none, none, 1, fixture.ints(rows));
+        new StepInputs(
+            fixture.ints(tokens, 1, rows.length),
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
+            none,
+            1,
+            fixture.ints(rows),
+            null);
     step.counts(tokens, 1, rows.length);
+    fixture.kernels.prepare(step);
     return step;
   }
 

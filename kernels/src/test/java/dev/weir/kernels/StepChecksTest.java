@@ -32,6 +32,7 @@ class StepChecksTest {
     void attend(DeviceFixture fixture) {
       StepInputs step =
           new StepInputs(
+              fixture.ints(3, 2, 0),
               fixture.ints(0, 0, 0),
               fixture.ints(positions),
               fixture.ints(tokenSlices),
@@ -40,7 +41,8 @@ class StepChecksTest {
               fixture.ints(tableRows),
               fixture.ints(table),
               2,
-              fixture.ints(0));
+              fixture.ints(0),
+              null);
       step.counts(3, 2, 0);
       KvArena cache = fixture.device.allocateKv(KV, 8);
       Buffer qkv = fixture.activations(3 * SHAPE.qkvColumns());

@@ -16,6 +16,9 @@ import java.lang.foreign.MemorySegment;
 public final class StepBatch {
   private static final String PURPOSE = "step inputs";
 
+  /** Tokens, slices, samples. */
+  private static final int COUNTS = 3;
+
   private final Device device;
   private final int maxTokens;
   private final int maxSlices;
@@ -34,6 +37,7 @@ public final class StepBatch {
   private final int kvLengthsAt;
   private final int tableRowsAt;
   private final int sampleRowsAt;
+  private final int countsAt;
   private final int ints;
 
   private int tokens;
@@ -57,12 +61,14 @@ public final class StepBatch {
     kvLengthsAt = sliceOffsetsAt + aligned(maxSlices + 1);
     tableRowsAt = kvLengthsAt + aligned(maxSlices);
     sampleRowsAt = tableRowsAt + aligned(maxSlices);
-    ints = sampleRowsAt + aligned(maxSlices);
+    countsAt = sampleRowsAt + aligned(maxSlices);
+    ints = countsAt + aligned(COUNTS);
     arrays = device.staging((long) ints * Integer.BYTES, PURPOSE);
     table = device.staging((long) maxSlices * tableWidth * Integer.BYTES, "block table");
     host = arrays.host();
     inputs =
         new StepInputs(
+            part(countsAt, COUNTS),
             part(0, maxTokens),
             part(positionsAt, maxTokens),
             part(tokenSlicesAt, maxTokens),
@@ -71,7 +77,8 @@ public final class StepBatch {
             part(tableRowsAt, maxSlices),
             table.device(),
             tableWidth,
-            part(sampleRowsAt, maxSlices));
+            part(sampleRowsAt, maxSlices),
+            null);
   }
 
   /** Arrays start at cache lines. */
@@ -144,9 +151,12 @@ public final class StepBatch {
   /** Makes the batch visible to the device. */
   public StepInputs upload() {
     inputs.counts(tokens, slices, samples);
-    device.upload(arrays, (long) ints * Integer.BYTES);
+    host.setAtIndex(JAVA_INT, countsAt, tokens);
+    host.setAtIndex(JAVA_INT, countsAt + 1, slices);
+    host.setAtIndex(JAVA_INT, countsAt + 2, samples);
+    device.upload(arrays, 0, (long) ints * Integer.BYTES);
     if (tableChanged) {
-      device.upload(table, (long) maxSlices * tableWidth * Integer.BYTES);
+      device.upload(table, 0, (long) maxSlices * tableWidth * Integer.BYTES);
       tableChanged = false;
     }
     return inputs;

@@ -11,6 +11,7 @@ import dev.weir.kernels.LinearWeight;
 import dev.weir.kernels.QkNorm;
 import dev.weir.kernels.RotaryTable;
 import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.StepLimits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -48,7 +49,7 @@ public final class Transformer {
   /**
    * @param contextLength the longest sequence; bounds the rotary table
    * @param maxTokens the most tokens of a step
-   * @param maxSamples the most sampled rows of a step
+   * @param maxSamples the most slices, and the most sampled rows, of a step
    */
   public Transformer(
       ModelConfig config,
@@ -86,6 +87,8 @@ public final class Transformer {
     activated = device.allocate(tokenRow * intermediate, "gated activations");
     headInput = device.allocate((long) maxSamples * activation.bytes() * hidden, "head input");
     logits = device.allocate((long) maxSamples * Float.BYTES * vocabulary, "logits");
+    device.reserve(
+        new StepLimits(maxTokens, maxSamples, maxSamples, contextLength, widest, vocabulary));
   }
 
   private static AttentionShape attentionShape(ModelConfig config, int layer) {
@@ -146,6 +149,7 @@ public final class Transformer {
   /** Computes a step: writes its tokens' KV into the cache and leaves {@link #logits}. */
   public void forward(StepInputs step, KvArena cache) {
     int tokens = step.tokens();
+    kernels.prepare(step);
     kernels.embed(step, weights.embedding(), residual);
     Buffer delta = null;
     for (int i = 0; i < weights.layers().size(); i++) {

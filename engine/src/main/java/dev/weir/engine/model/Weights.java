@@ -48,7 +48,7 @@ public record Weights(
   public static Weights load(
       Checkpoint checkpoint, ModelConfig config, Device device, LoadProgress progress) {
     ModelLayout layout = ModelLayout.of(config);
-    DType type = layout.validate(checkpoint);
+    DType type = device.weightType(layout.validate(checkpoint));
     Packer packer = new Packer(checkpoint, device, type, totalElements(layout), progress);
     LinearWeight embedding = packer.matrix(layout.embedding(), null);
     List<Layer> layers = new ArrayList<>(config.layers());
@@ -80,6 +80,9 @@ public record Weights(
 
   /** Packs one weight after the other and tells how far it is. */
   private static final class Packer {
+    /** A piece of so many elements is rounded at a time: some megabytes. */
+    private static final int ROUNDED_ELEMENTS = 1 << 20;
+
     private final Checkpoint checkpoint;
     private final Device device;
     private final DType type;
@@ -100,12 +103,51 @@ public record Weights(
       int row = 0;
       for (WeightSpec.Part part : spec.parts()) {
         TensorView tensor = tensor(part);
-        device.pack(weight, row, part.rows(), tensor.rows(part.firstRow(), part.rows()));
+        pack(weight, row, part, tensor);
         checkpoint.release(tensor);
         row += part.rows();
         advance((long) part.rows() * spec.columns());
       }
       return bias == null ? weight : weight.withBias(vector(bias));
+    }
+
+    private void pack(LinearWeight weight, int row, WeightSpec.Part part, TensorView tensor) {
+      if (tensor.dtype() == type) {
+        device.pack(weight, row, part.rows(), tensor.rows(part.firstRow(), part.rows()));
+        return;
+      }
+      int columns = weight.columns();
+      int piece = Math.max(1, ROUNDED_ELEMENTS / columns);
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment rounded = arena.allocate((long) piece * columns * type.bytes(), type.bytes());
+        for (int done = 0; done < part.rows(); done += piece) {
+          int count = Math.min(piece, part.rows() - done);
+          MemorySegment source = tensor.rows(part.firstRow() + done, count);
+          round(source, tensor.dtype(), rounded, count * columns);
+          device.pack(
+              weight, row + done, count, rounded.asSlice(0, (long) count * columns * type.bytes()));
+        }
+      }
+    }
+
+    /** To the type that the device keeps, to nearest, ties to even. */
+    private void round(MemorySegment from, DType stored, MemorySegment to, int count) {
+      for (int i = 0; i < count; i++) {
+        float value = element(from, stored, i);
+        switch (type) {
+          case BF16 -> to.setAtIndex(ValueLayout.JAVA_SHORT, i, bf16(value));
+          case F16 -> to.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(value));
+          case F32 -> to.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+          case I32 -> throw new IllegalArgumentException("integers are no weights");
+        }
+      }
+    }
+
+    private static short bf16(float value) {
+      int bits = Float.floatToRawIntBits(value);
+      int nearest = bits + 0x7FFF + (bits >>> Short.SIZE & 1);
+      // Rounding must not carry a NaN's payload over into infinity.
+      return (short) ((Float.isNaN(value) ? bits | 0x400000 : nearest) >>> Short.SIZE);
     }
 
     @Nullable Buffer optionalVector(@Nullable WeightSpec spec) {

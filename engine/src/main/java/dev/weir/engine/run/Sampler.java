@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import dev.weir.engine.request.Sampling;
 import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Completion;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.SampleBuffers;
 import dev.weir.kernels.SampleLayout;
@@ -30,6 +31,7 @@ final class Sampler {
   private final Staging penalties;
   private final Staging results;
   private final SampleBuffers buffers;
+  private final Completion done;
   private final long penaltyCapacity;
 
   private int count;
@@ -49,6 +51,7 @@ final class Sampler {
     penalties = device.staging(penaltyCapacity * PAIR_BYTES, "penalised tokens");
     Staging masks = device.staging(Integer.BYTES, "token masks");
     results = device.staging((long) maxRows * SampleLayout.RESULT_BYTES, "sampled tokens");
+    done = device.completion();
     buffers = new SampleBuffers(rows.device(), biases.device(), penalties.device(), masks.device());
   }
 
@@ -111,16 +114,18 @@ final class Sampler {
 
   /** Draws a token for every row, and waits for it. */
   void sample(Buffer logits) {
-    device.upload(rows, (long) count * SampleLayout.ROW_BYTES);
-    device.upload(biases, (long) biasPairs * PAIR_BYTES);
-    device.upload(penalties, (long) penaltyPairs * PAIR_BYTES);
+    device.upload(rows, 0, (long) count * SampleLayout.ROW_BYTES);
+    device.upload(biases, 0, (long) biasPairs * PAIR_BYTES);
+    device.upload(penalties, 0, (long) penaltyPairs * PAIR_BYTES);
     device.kernels().sample(count, vocabulary, logits, buffers, results.device());
-    device.download(results, (long) count * SampleLayout.RESULT_BYTES);
+    device.download(results, (long) count * SampleLayout.RESULT_BYTES, done);
+    done.await();
   }
 
   /** Waits for a step that draws nothing. */
   void await() {
-    device.download(results, 0);
+    device.download(results, 0, done);
+    done.await();
   }
 
   /** The token drawn for a row, or {@link SampleLayout#NO_TOKEN}. */

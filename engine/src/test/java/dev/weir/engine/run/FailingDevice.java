@@ -2,6 +2,7 @@ package dev.weir.engine.run;
 
 import dev.weir.kernels.AttentionShape;
 import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.Kernels;
@@ -13,6 +14,8 @@ import dev.weir.kernels.RotaryTable;
 import dev.weir.kernels.SampleBuffers;
 import dev.weir.kernels.Staging;
 import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.StepLimits;
+import dev.weir.kernels.StepProgram;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -59,6 +62,11 @@ final class FailingDevice implements Device {
   }
 
   @Override
+  public DType weightType(DType checkpoint) {
+    return real.weightType(checkpoint);
+  }
+
+  @Override
   public DType activationType(DType weights) {
     return real.activationType(weights);
   }
@@ -84,15 +92,40 @@ final class FailingDevice implements Device {
   }
 
   @Override
-  public void upload(Staging staging, long bytes) {
+  public void upload(Staging staging, long offset, long bytes) {
     called();
-    real.upload(staging, bytes);
+    real.upload(staging, offset, bytes);
   }
 
   @Override
-  public void download(Staging staging, long bytes) {
+  public void download(Staging staging, long bytes, Completion completion) {
     called();
-    real.download(staging, bytes);
+    real.download(staging, bytes, completion);
+  }
+
+  @Override
+  public Completion completion() {
+    Completion completion = real.completion();
+    return () -> {
+      called();
+      completion.await();
+    };
+  }
+
+  @Override
+  public boolean asynchronous() {
+    return real.asynchronous();
+  }
+
+  @Override
+  public void reserve(StepLimits limits) {
+    real.reserve(limits);
+  }
+
+  @Override
+  public void compute(StepInputs step, StepProgram program) {
+    called();
+    real.compute(step, program);
   }
 
   @Override
@@ -135,6 +168,12 @@ final class FailingDevice implements Device {
 
     FailingKernels(Kernels ops) {
       this.ops = ops;
+    }
+
+    @Override
+    public void prepare(StepInputs step) {
+      called();
+      ops.prepare(step);
     }
 
     @Override

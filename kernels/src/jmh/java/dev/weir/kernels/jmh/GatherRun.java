@@ -55,7 +55,8 @@ final class GatherRun implements AutoCloseable {
           StepRun.fill(device, table.packed());
           Buffer none = ints(device, 0);
           Buffer ids = ints(device, new Random(1).ints(tokens, 0, vocabulary).toArray());
-          StepInputs step = new StepInputs(ids, none, none, none, none, none, none, 1, none);
+          StepInputs step =
+              new StepInputs(none, ids, none, none, none, none, none, none, 1, none, null);
           step.counts(tokens, 1, 0);
           Buffer out = device.allocate((long) tokens * hidden * Float.BYTES, "benchmark output");
           return new Prepared(

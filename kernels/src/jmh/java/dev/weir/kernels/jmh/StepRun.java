@@ -84,6 +84,7 @@ final class StepRun implements AutoCloseable {
     step =
         new StepInputs(
             none,
+            none,
             ints(positions),
             ints(tokenSlices),
             ints(offsets),
@@ -91,7 +92,8 @@ final class StepRun implements AutoCloseable {
             ints(rows),
             ints(table),
             width,
-            none);
+            none,
+            null);
     step.counts(total, slices, 0);
     Buffer angles = floats(length * (headDim / 2));
     rotary = new RotaryTable(angles, angles, length, headDim);

@@ -1,8 +1,10 @@
 package dev.weir.kernels.cpu;
 
 import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
+import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.DeviceMemoryException;
 import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.Kernels;
@@ -10,6 +12,9 @@ import dev.weir.kernels.KvArena;
 import dev.weir.kernels.KvShape;
 import dev.weir.kernels.LinearWeight;
 import dev.weir.kernels.Staging;
+import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.StepLimits;
+import dev.weir.kernels.StepProgram;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -127,6 +132,11 @@ public final class CpuDevice implements Device {
   }
 
   @Override
+  public DType weightType(DType checkpoint) {
+    return checkpoint;
+  }
+
+  @Override
   public DType activationType(DType weights) {
     return DType.F32;
   }
@@ -196,13 +206,32 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void upload(Staging staging, long bytes) {
+  public void upload(Staging staging, long offset, long bytes) {
+    Objects.checkFromIndexSize(offset, bytes, staging.device().bytes());
+  }
+
+  @Override
+  public void download(Staging staging, long bytes, Completion completion) {
     Objects.checkFromIndexSize(0, bytes, staging.device().bytes());
   }
 
   @Override
-  public void download(Staging staging, long bytes) {
-    Objects.checkFromIndexSize(0, bytes, staging.device().bytes());
+  public Completion completion() {
+    return Completion.DONE;
+  }
+
+  @Override
+  public boolean asynchronous() {
+    return false;
+  }
+
+  /** Scratch grows with the calls. */
+  @Override
+  public void reserve(StepLimits limits) {}
+
+  @Override
+  public void compute(StepInputs step, StepProgram program) {
+    program.run(step);
   }
 
   @Override
@@ -218,6 +247,8 @@ public final class CpuDevice implements Device {
   private static MemorySegment segment(Buffer buffer) {
     return switch (buffer) {
       case HostBuffer host -> host.segment();
+      case DeviceBuffer device ->
+          throw new IllegalArgumentException("memory of another device: " + device);
     };
   }
 

@@ -44,6 +44,9 @@ final class CpuKernels implements Kernels {
   }
 
   @Override
+  public void prepare(StepInputs step) {}
+
+  @Override
   public void embed(StepInputs step, LinearWeight table, Buffer out) {
     LinearCalls.embed(device(), step.tokens(), step.tokenIds(), table, out);
   }

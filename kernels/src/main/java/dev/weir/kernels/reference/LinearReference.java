@@ -2,7 +2,9 @@ package dev.weir.kernels.reference;
 
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.LinearWeight;
+import dev.weir.kernels.SampleLayout;
 import dev.weir.kernels.StepInputs;
+import java.util.Arrays;
 
 /** Embedding and matrix products: a weight row is widened once and meets all tokens. */
 final class LinearReference {
@@ -14,10 +16,24 @@ final class LinearReference {
     int hidden = table.columns();
     weightRow = Memory.atLeast(weightRow, hidden);
     for (int t = 0; t < step.tokens(); t++) {
-      int token = Memory.readInt(step.tokenIds(), t);
-      Memory.widen(table.type(), table.packed(), (long) token * hidden, weightRow, hidden);
+      int token = token(step, Memory.readInt(step.tokenIds(), t));
+      if (token == SampleLayout.NO_TOKEN) {
+        Arrays.fill(weightRow, 0, hidden, 0);
+      } else {
+        Memory.widen(table.type(), table.packed(), (long) token * hidden, weightRow, hidden);
+      }
       Memory.write(weightRow, 0, hidden, out, (long) t * hidden);
     }
+  }
+
+  /** The token itself, or the one that the step before drew. */
+  private static int token(StepInputs step, int id) {
+    Buffer drawn = step.drawn();
+    if (id >= 0 || drawn == null) {
+      return id;
+    }
+    long row = (long) (-1 - id) * SampleLayout.RESULT_BYTES + SampleLayout.RESULT_TOKEN;
+    return Memory.readInt(drawn, row / Integer.BYTES);
   }
 
   void linear(int rows, Buffer in, LinearWeight weight, Buffer out) {

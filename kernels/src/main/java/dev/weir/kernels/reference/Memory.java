@@ -2,6 +2,7 @@ package dev.weir.kernels.reference;
 
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
+import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.HostBuffer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -13,6 +14,8 @@ final class Memory {
   static MemorySegment segment(Buffer buffer) {
     return switch (buffer) {
       case HostBuffer host -> host.segment();
+      case DeviceBuffer device ->
+          throw new IllegalArgumentException("memory of another device: " + device);
     };
   }
 

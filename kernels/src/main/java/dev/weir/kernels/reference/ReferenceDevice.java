@@ -1,6 +1,7 @@
 package dev.weir.kernels.reference;
 
 import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceMemoryException;
@@ -10,6 +11,9 @@ import dev.weir.kernels.KvArena;
 import dev.weir.kernels.KvShape;
 import dev.weir.kernels.LinearWeight;
 import dev.weir.kernels.Staging;
+import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.StepLimits;
+import dev.weir.kernels.StepProgram;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -37,6 +41,11 @@ public final class ReferenceDevice implements Device {
   @Override
   public String name() {
     return "reference (portable Java, 1 thread)";
+  }
+
+  @Override
+  public DType weightType(DType checkpoint) {
+    return checkpoint;
   }
 
   @Override
@@ -89,13 +98,32 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public void upload(Staging staging, long bytes) {
-    Objects.checkFromToIndex(0, bytes, staging.device().bytes());
+  public void upload(Staging staging, long offset, long bytes) {
+    Objects.checkFromIndexSize(offset, bytes, staging.device().bytes());
   }
 
   @Override
-  public void download(Staging staging, long bytes) {
-    Objects.checkFromToIndex(0, bytes, staging.device().bytes());
+  public void download(Staging staging, long bytes, Completion completion) {
+    Objects.checkFromIndexSize(0, bytes, staging.device().bytes());
+  }
+
+  @Override
+  public Completion completion() {
+    return Completion.DONE;
+  }
+
+  @Override
+  public boolean asynchronous() {
+    return false;
+  }
+
+  /** Scratch grows with the calls. */
+  @Override
+  public void reserve(StepLimits limits) {}
+
+  @Override
+  public void compute(StepInputs step, StepProgram program) {
+    program.run(step);
   }
 
   @Override

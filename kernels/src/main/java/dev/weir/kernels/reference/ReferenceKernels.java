@@ -27,6 +27,9 @@ final class ReferenceKernels implements Kernels {
   private final SampleReference sample = new SampleReference();
 
   @Override
+  public void prepare(StepInputs step) {}
+
+  @Override
   public void embed(StepInputs step, LinearWeight table, Buffer out) {
     StepChecks.inVocabulary(step, table.rows());
     linear.embed(step, table, out);

@@ -221,7 +221,9 @@ final class LinearTest {
   private static StepInputs step(Device device, int... ids) {
     Buffer tokens = device.allocate(4L * ids.length, "token ids");
     device.write(tokens, 0, MemorySegment.ofArray(ids));
-    var step = new StepInputs(tokens, tokens, tokens, tokens, tokens, tokens, tokens, 1, tokens);
+    var step =
+        new StepInputs(
+            tokens, tokens, tokens, tokens, tokens, tokens, tokens, tokens, 1, tokens, null);
     step.counts(ids.length, 1, 1);
     return step;
   }
