@@ -1,0 +1,131 @@
+package dev.weir.kernels.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.weir.bindings.cuda.CudaDriver;
+import dev.weir.kernels.DeviceLostException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The primary context of one GPU. All driver calls of a device are checked here, so that one place
+ * knows when the device is lost: after that nothing is asked of it any more.
+ */
+final class Context implements AutoCloseable {
+  private final int ordinal;
+  private final int device;
+  private final MemorySegment handle;
+  private @Nullable CudaException lost;
+  private boolean closed;
+
+  private Context(int ordinal, int device, MemorySegment handle) {
+    this.ordinal = ordinal;
+    this.device = device;
+    this.handle = handle;
+  }
+
+  /** Takes hold of a GPU's primary context; {@code cuInit} was called before. */
+  static Context open(int ordinal) {
+    try (Arena arena = Arena.ofConfined()) {
+      String purpose = "opening cuda:" + ordinal;
+      MemorySegment device = arena.allocate(JAVA_INT);
+      DriverErrors.check(CudaDriver.cuDeviceGet(device, ordinal), "cuDeviceGet", purpose);
+      int found = device.get(JAVA_INT, 0);
+      MemorySegment context = arena.allocate(ADDRESS);
+      DriverErrors.check(
+          CudaDriver.cuDevicePrimaryCtxRetain(context, found), "cuDevicePrimaryCtxRetain", purpose);
+      return new Context(ordinal, found, context.get(ADDRESS, 0));
+    }
+  }
+
+  /** The driver's {@code CUdevice}. */
+  int device() {
+    return device;
+  }
+
+  /**
+   * Makes this the calling thread's context: before any driver call, because the thread may work
+   * for several devices.
+   *
+   * @throws DeviceLostException if the device failed before
+   */
+  void enter() {
+    if (closed) {
+      throw new IllegalStateException("cuda:" + ordinal + " is closed");
+    }
+    CudaException failure = lost;
+    if (failure != null) {
+      throw lostSince(failure);
+    }
+    check(CudaDriver.cuCtxSetCurrent(handle), "cuCtxSetCurrent", "this thread");
+  }
+
+  /** Whether the device failed for good. */
+  boolean isLost() {
+    return lost != null;
+  }
+
+  /**
+   * Throws unless a call succeeded.
+   *
+   * @param call the driver's function
+   * @param purpose a kernel's name, or what was to be done; a constant, so that nothing is
+   *     allocated where all is well
+   */
+  void check(int result, String call, String purpose) {
+    if (result != CudaDriver.CUDA_SUCCESS()) {
+      throw failure(result, call, purpose);
+    }
+  }
+
+  /** The exception for a failed call; a sticky one loses the device. */
+  RuntimeException failure(int code, String call, String purpose) {
+    CudaException failure = DriverErrors.failure(code, call, purpose);
+    if (lost == null && !DriverErrors.isSticky(code)) {
+      return failure;
+    }
+    CudaException first = lost == null ? failure : lost;
+    lost = first;
+    return lostSince(first);
+  }
+
+  private DeviceLostException lostSince(CudaException first) {
+    return new DeviceLostException(
+        "cuda:"
+            + ordinal
+            + " is lost since "
+            + first.getMessage()
+            + "; nothing on it can be used any more: close it and open it again, or restart the"
+            + " process",
+        first);
+  }
+
+  /** An attribute of the device, {@code CU_DEVICE_ATTRIBUTE_…}. */
+  int attribute(int attribute) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      check(
+          CudaDriver.cuDeviceGetAttribute(value, attribute, device),
+          "cuDeviceGetAttribute",
+          "the device's properties");
+      return value.get(JAVA_INT, 0);
+    }
+  }
+
+  /** Lets go of the context; whatever the device still held goes with it. */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      // Nothing can be done about a failure, and nothing is lost by one.
+      int ignored = CudaDriver.cuDevicePrimaryCtxRelease_v2(device);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "cuda:" + ordinal;
+  }
+}

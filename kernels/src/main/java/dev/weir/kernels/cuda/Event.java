@@ -1,0 +1,56 @@
+package dev.weir.kernels.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+
+import dev.weir.bindings.cuda.CudaDriver;
+import dev.weir.kernels.Completion;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** A point in a stream that the host can wait for. */
+final class Event implements Completion, AutoCloseable {
+  private final Context context;
+  private final MemorySegment handle;
+  private final String purpose;
+  private boolean closed;
+
+  /**
+   * @param purpose what is waited for, named in errors: a kernel's fault first shows here
+   */
+  Event(Context context, String purpose) {
+    this.context = context;
+    this.purpose = purpose;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment created = arena.allocate(ADDRESS);
+      context.check(
+          CudaDriver.cuEventCreate(created, CudaDriver.CU_EVENT_DISABLE_TIMING()),
+          "cuEventCreate",
+          purpose);
+      handle = created.get(ADDRESS, 0);
+    }
+  }
+
+  Context context() {
+    return context;
+  }
+
+  /** Marks what the stream holds now; {@link #await} then waits for all of it. */
+  void record(Stream stream) {
+    context.check(CudaDriver.cuEventRecord(handle, stream.handle()), "cuEventRecord", purpose);
+  }
+
+  /** Returns at once where nothing was ever marked. */
+  @Override
+  public void await() {
+    context.enter();
+    context.check(CudaDriver.cuEventSynchronize(handle), "cuEventSynchronize", purpose);
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      int ignored = CudaDriver.cuEventDestroy_v2(handle);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+package dev.weir.kernels.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+
+import dev.weir.bindings.cuda.CudaDriver;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * An ordered queue of work on one device. It does not wait for the driver's default stream, and
+ * that does not wait for it. Callers have entered the {@link Context}.
+ */
+final class Stream implements AutoCloseable {
+  private static final byte ZERO = 0;
+  private static final int NORMAL_PRIORITY = 0;
+
+  private final Context context;
+  private final MemorySegment handle;
+  private final boolean blocking;
+  private boolean closed;
+
+  /**
+   * @param blocking whether to wait for every kernel, so that a fault is told of the kernel that
+   *     made it
+   */
+  Stream(Context context, boolean blocking) {
+    this.context = context;
+    this.blocking = blocking;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment created = arena.allocate(ADDRESS);
+      context.check(
+          CudaDriver.cuStreamCreateWithPriority(
+              created, CudaDriver.CU_STREAM_NON_BLOCKING(), NORMAL_PRIORITY),
+          "cuStreamCreateWithPriority",
+          "a stream");
+      handle = created.get(ADDRESS, 0);
+    }
+  }
+
+  Context context() {
+    return context;
+  }
+
+  MemorySegment handle() {
+    return handle;
+  }
+
+  /** Waits for all that was enqueued. */
+  void synchronize(String purpose) {
+    context.check(CudaDriver.cuStreamSynchronize(handle), "cuStreamSynchronize", purpose);
+  }
+
+  /** Called after a kernel was enqueued. */
+  void launched(String kernel) {
+    if (blocking) {
+      synchronize(kernel);
+    }
+  }
+
+  /** Zeroes device memory. */
+  void zero(long address, long bytes, String purpose) {
+    context.check(
+        CudaDriver.cuMemsetD8Async(address, ZERO, bytes, handle), "cuMemsetD8Async", purpose);
+  }
+
+  /** Copies pinned host memory, which must stay as it is until the copy is done, to the device. */
+  void copyIn(long destination, MemorySegment pinned, long bytes, String purpose) {
+    context.check(
+        CudaDriver.cuMemcpyHtoDAsync_v2(destination, pinned, bytes, handle),
+        "cuMemcpyHtoDAsync",
+        purpose);
+  }
+
+  /** Copies device memory to pinned host memory. */
+  void copyOut(MemorySegment pinned, long source, long bytes, String purpose) {
+    context.check(
+        CudaDriver.cuMemcpyDtoHAsync_v2(pinned, source, bytes, handle),
+        "cuMemcpyDtoHAsync",
+        purpose);
+  }
+
+  /** Waits, if the device still works, and gives the stream back. */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      int ignored = CudaDriver.cuStreamDestroy_v2(handle);
+    }
+  }
+}
