@@ -8,6 +8,7 @@ import dev.weir.engine.model.ModelConfigReader;
 import dev.weir.engine.model.Transformer;
 import dev.weir.engine.model.Weights;
 import dev.weir.engine.plan.CostModel;
+import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
@@ -120,11 +121,8 @@ public final class Engine implements AutoCloseable {
         device.allocateKv(
             transformer.kvShape(), kvBlocks(options, transformer.kvShape(), contextLength));
     PlanLimits limits =
-        new PlanLimits(
-            options.stepTokens(),
-            options.latencyTarget(),
-            PlanLimits.DEFAULT_FLOOR_CHUNK,
-            PlanLimits.DEFAULT_FLOOR_STEPS);
+        PlanLimits.withStepTokens(options.stepTokens())
+            .withLatencyTarget(new LatencyTarget.Factor(options.latencyTarget()));
     return new StepLoop(
         device,
         transformer,

@@ -1,7 +1,6 @@
 package dev.weir.engine;
 
 import dev.weir.engine.model.LoadProgress;
-import dev.weir.engine.plan.PlanLimits;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.OptionalInt;
@@ -67,6 +66,9 @@ public record EngineOptions(
    */
   public static final int DEFAULT_STEP_TOKENS = 512;
 
+  /** A step with prefill takes at most a quarter longer than one without. */
+  public static final double DEFAULT_LATENCY_TARGET = 1.25;
+
   /** Leaves room for the weights and for everything else on the machine. */
   public static final int DEFAULT_KV_PERCENT = 25;
 
@@ -114,7 +116,7 @@ public record EngineOptions(
         DEFAULT_QUEUE,
         OptionalLong.empty(),
         DEFAULT_STEP_TOKENS,
-        PlanLimits.DEFAULT_LATENCY_TARGET,
+        DEFAULT_LATENCY_TARGET,
         true,
         LoadProgress.SILENT);
   }

@@ -9,16 +9,27 @@ public final class StepDemand {
   private final int[] shards;
   private final int[] prefixes;
   private final int[] pendings;
+  private final int[] tenants;
+  private final boolean[] startedOnes;
+  private final long[] waitingSince;
   private int size;
 
   public StepDemand(int capacity) {
     shards = new int[capacity];
     prefixes = new int[capacity];
     pendings = new int[capacity];
+    tenants = new int[capacity];
+    startedOnes = new boolean[capacity];
+    waitingSince = new long[capacity];
   }
 
   public void clear() {
     size = 0;
+  }
+
+  /** Adds a sequence of the one tenant there is, whose prefill may go on at any time. */
+  public void add(int shard, int prefix, int pending) {
+    add(shard, prefix, pending, 0, true, 0);
   }
 
   /**
@@ -27,9 +38,15 @@ public final class StepDemand {
    * @param shard where its KV lies
    * @param prefix tokens whose KV is computed
    * @param pending tokens that are known but not computed, at least 1
+   * @param tenant who shares turns with whom
+   * @param started whether some of its prompt was prefilled already
+   * @param since what {@link StepPlanner#prefillServed} said when it began to wait
    */
-  public void add(int shard, int prefix, int pending) {
+  public void add(int shard, int prefix, int pending, int tenant, boolean started, long since) {
     assert pending >= 1;
+    tenants[size] = tenant;
+    startedOnes[size] = started;
+    waitingSince[size] = since;
     shards[size] = shard;
     prefixes[size] = prefix;
     pendings[size] = pending;
@@ -50,5 +67,17 @@ public final class StepDemand {
 
   public int pending(int entry) {
     return pendings[entry];
+  }
+
+  public int tenant(int entry) {
+    return tenants[entry];
+  }
+
+  public boolean started(int entry) {
+    return startedOnes[entry];
+  }
+
+  public long waitingSince(int entry) {
+    return waitingSince[entry];
   }
 }

@@ -1,16 +1,22 @@
 package dev.weir.engine.plan;
 
+import dev.weir.engine.plan.Policy.FixedChunk;
+import dev.weir.engine.plan.Policy.PrefillFirst;
+import dev.weir.engine.plan.Policy.TimeBudget;
+
 /**
  * Decides what the next step computes. Every decodable row is in every step. Prefill fills what is
- * left of the step's time: the largest chunks, in order of admission, that the cost model predicts
- * to fit the latency target. Where no useful chunk fits (deep in a long prompt, re-reading the
- * cache alone can exceed the target) the unused time of steps without prefill is saved up, and the
- * chunk runs once it is paid for, so that the mean holds; and after {@code floorSteps} it runs
- * unpaid, so that prefill always progresses.
+ * left of the step's time: the largest chunks, in {@link PrefillOrder}, that the cost model
+ * predicts to fit the latency target. Where no useful chunk fits (deep in a long prompt, re-reading
+ * the cache alone can exceed the target) the unused time of steps without prefill is saved up, and
+ * the chunk runs once it is paid for, so that the mean holds; and after {@code floorSteps} it runs
+ * unpaid, so that prefill always progresses. What the target had to give way to is counted in
+ * {@link #missed}.
  *
  * <p>With no decode row to protect, prefill may use the whole step.
  *
- * <p>Pure apart from the savings: the same calls give the same plans.
+ * <p>The other policies are there to be compared with. Pure apart from savings and turns: the same
+ * calls give the same plans.
  */
 public final class StepPlanner {
   /**
@@ -18,15 +24,43 @@ public final class StepPlanner {
    */
   private static final double FREE = Double.POSITIVE_INFINITY;
 
+  /** Why a step with prefill took more than the latency target allows. */
+  public enum Missed {
+    /** A prompt had waited for as many steps as the floor allows. */
+    FLOOR,
+    /** The smallest chunk was paid for, but takes longer than the worst step may. */
+    WORST_STEP
+  }
+
   private final PlanLimits limits;
   private final CostModel cost;
+  private final PrefillOrder order;
   private final StepWork decodeWork = new StepWork();
   private double savedNanos;
   private int stepsWithoutPrefill;
+  private long missedByFloor;
+  private long missedByWorstStep;
 
-  public StepPlanner(PlanLimits limits, CostModel cost) {
+  /**
+   * @param capacity the most entries of a demand
+   */
+  public StepPlanner(PlanLimits limits, CostModel cost, int capacity) {
     this.limits = limits;
     this.cost = cost;
+    order = new PrefillOrder(limits.tenants(), capacity, limits.maxPrefills());
+  }
+
+  /** Prompt tokens planned so far: what an entry that begins to wait now is waiting since. */
+  public long prefillServed() {
+    return order.served();
+  }
+
+  /** In how many steps the latency target had to give way. */
+  public long missed(Missed reason) {
+    return switch (reason) {
+      case FLOOR -> missedByFloor;
+      case WORST_STEP -> missedByWorstStep;
+    };
   }
 
   /**
@@ -35,22 +69,29 @@ public final class StepPlanner {
   public void plan(StepDemand demand, StepPlan plan) {
     plan.clear(demand.size());
     decodeWork.clear();
-    boolean prefillWaits = false;
-    for (int entry = 0; entry < demand.size(); entry++) {
-      if (demand.pending(entry) == 1) {
-        plan.decode(entry, demand.prefix(entry));
-        decodeWork.addDecode(demand.prefix(entry));
-      } else {
-        prefillWaits = true;
+    order.begin(demand);
+    boolean prefillWaits = order.waiting() > 0;
+    if (!(prefillWaits && limits.policy() instanceof PrefillFirst)) {
+      for (int entry = 0; entry < demand.size(); entry++) {
+        if (demand.pending(entry) == 1) {
+          plan.decode(entry, demand.prefix(entry));
+          decodeWork.addDecode(demand.prefix(entry));
+        }
       }
     }
     int tokensLeft = limits.stepTokens() - plan.decodeRows();
     assert tokensLeft >= 0 : "more decode rows than a step has tokens";
     if (prefillWaits && tokensLeft > 0) {
-      if (plan.decodeRows() == 0) {
-        fill(demand, plan, tokensLeft, FREE);
-      } else {
-        fillWithinTarget(demand, plan, tokensLeft);
+      switch (limits.policy()) {
+        case PrefillFirst first -> fill(demand, plan, tokensLeft, FREE);
+        case FixedChunk(int tokens) -> fill(demand, plan, Math.min(tokens, tokensLeft), FREE);
+        case TimeBudget budget -> {
+          if (plan.decodeRows() == 0) {
+            fill(demand, plan, tokensLeft, FREE);
+          } else {
+            fillWithinTarget(demand, plan, tokensLeft);
+          }
+        }
       }
     }
     if (!prefillWaits || plan.decodeRows() == 0) {
@@ -61,47 +102,60 @@ public final class StepPlanner {
   }
 
   private void fillWithinTarget(StepDemand demand, StepPlan plan, int tokensLeft) {
-    double allowance = cost.predict(decodeWork) * (limits.latencyTarget() - 1);
-    double budget = cost.learnt() == 0 ? FREE : allowance + savedNanos;
-    double spent = fill(demand, plan, tokensLeft, budget);
-    if (plan.prefillTokens() == 0 && ++stepsWithoutPrefill >= limits.floorSteps()) {
-      int first = firstPrefill(demand);
-      int length = Math.min(demand.pending(first), Math.min(limits.floorChunk(), tokensLeft));
-      plan.prefill(first, demand.prefix(first), length);
-      spent = budget;
+    double decodeNanos = cost.predict(decodeWork);
+    double budget = FREE;
+    double spent = 0;
+    if (cost.learnt() == 0) {
+      fill(demand, plan, tokensLeft, FREE);
+    } else {
+      budget = limits.latencyTarget().allowance(decodeNanos) + savedNanos;
+      double worst = decodeNanos * (limits.worstStep() - 1);
+      spent = fill(demand, plan, tokensLeft, Math.min(budget, worst));
     }
-    if (plan.prefillTokens() > 0) {
-      stepsWithoutPrefill = 0;
+    if (plan.prefillTokens() == 0) {
+      spent += smallestChunk(demand, plan, tokensLeft, budget);
     }
+    stepsWithoutPrefill = plan.prefillTokens() > 0 ? 0 : stepsWithoutPrefill + 1;
     // Savings pay for one smallest chunk, not for a burst later: they end where that chunk has run.
     savedNanos = plan.prefillTokens() > 0 ? 0 : budget - spent;
   }
 
-  private double fill(StepDemand demand, StepPlan plan, int tokensLeft, double budget) {
+  /** Runs the smallest chunk of whose turn it is if it is paid for, or has waited long enough. */
+  private double smallestChunk(StepDemand demand, StepPlan plan, int tokensLeft, double budget) {
+    int entry = order.next(demand);
+    int length = Math.min(demand.pending(entry), Math.min(limits.floorChunk(), tokensLeft));
+    double nanos = cost.chunkCost(demand.prefix(entry), length);
+    boolean paid = nanos <= budget;
+    if (!paid && stepsWithoutPrefill + 1 < limits.floorSteps()) {
+      return 0;
+    }
+    missedByWorstStep += paid ? 1 : 0;
+    missedByFloor += paid ? 0 : 1;
+    plan.prefill(entry, demand.prefix(entry), length);
+    order.serve(demand, entry, length);
+    return nanos;
+  }
+
+  /** Fills a budget of time with chunks; returns what they are predicted to take. */
+  private double fill(StepDemand demand, StepPlan plan, int tokens, double budget) {
+    int tokensLeft = tokens;
     double spent = 0;
-    for (int entry = 0; entry < demand.size() && tokensLeft > 0; entry++) {
-      int pending = demand.pending(entry);
-      if (pending == 1) {
-        continue;
+    while (tokensLeft > 0) {
+      int entry = order.next(demand);
+      if (entry < 0) {
+        break;
       }
       int prefix = demand.prefix(entry);
-      int limit = Math.min(pending, tokensLeft);
+      int limit = Math.min(demand.pending(entry), tokensLeft);
       int length = budget == FREE ? limit : cost.longestChunk(prefix, budget - spent, limit);
       if (length < Math.min(limits.floorChunk(), limit)) {
-        break; // later prompts wait their turn: jumping ahead would starve a long one
+        break; // others wait their turn: jumping ahead would starve a long prompt
       }
       plan.prefill(entry, prefix, length);
+      order.serve(demand, entry, length);
       spent += cost.chunkCost(prefix, length);
       tokensLeft -= length;
     }
     return spent;
-  }
-
-  private static int firstPrefill(StepDemand demand) {
-    int entry = 0;
-    while (demand.pending(entry) == 1) {
-      entry++;
-    }
-    return entry;
   }
 }

@@ -140,7 +140,7 @@ public final class StepLoop {
     this.options = options;
     this.clock = clock;
     this.cost = cost;
-    planner = new StepPlanner(options.plan(), cost);
+    planner = new StepPlanner(options.plan(), cost, options.slots());
     int slots = options.slots();
     batch =
         new StepBatch(

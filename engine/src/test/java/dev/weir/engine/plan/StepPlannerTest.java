@@ -43,7 +43,8 @@ class StepPlannerTest {
   }
 
   private final CostModel cost = new CostModel();
-  private final StepPlanner planner = new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost);
+  private final StepPlanner planner =
+      new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, SEQUENCES);
   private final StepDemand demand = new StepDemand(SEQUENCES);
   private final StepPlan plan = new StepPlan(SEQUENCES);
 
@@ -181,5 +182,132 @@ class StepPlannerTest {
     planFor(List.of(decoding, new Running(new Sequence(5000, 1))));
     assertThat(plan.length(0)).isEqualTo(1);
     assertThat(plan.length(1)).isPositive();
+  }
+
+  @Test
+  void besideDecodeNoStepButASmallestChunkExceedsTheWorstStep() {
+    teach(Machine.ORDINARY);
+    PlanLimits limits =
+        PlanLimits.withStepTokens(STEP_TOKENS)
+            .withLatencyTarget(new LatencyTarget.Nanos(1e9)); // so high that only the cap binds
+    StepPlanner capped = new StepPlanner(limits, cost, SEQUENCES);
+    for (int prefix = 0; prefix < 100_000; prefix += 1000) {
+      demand.clear();
+      demand.add(0, 5000, 1);
+      demand.add(0, prefix, 50_000);
+      capped.plan(demand, plan);
+      StepWork rows = new StepWork();
+      rows.addDecode(5000);
+      double factor = cost.predict(plan.work()) / cost.predict(rows);
+      if (factor > PlanLimits.DEFAULT_WORST_STEP) {
+        assertThat(plan.length(1)).isEqualTo(PlanLimits.DEFAULT_FLOOR_CHUNK);
+      }
+    }
+    assertThat(capped.missed(StepPlanner.Missed.WORST_STEP)).isPositive();
+    assertThat(capped.missed(StepPlanner.Missed.FLOOR)).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5})
+  void tenantsThatAlwaysWaitGetTheSameShareOfPrefill(long seed) {
+    Random random = new Random(seed);
+    int tenants = 2 + random.nextInt(4);
+    StepPlanner fair =
+        new StepPlanner(
+            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(tenants, SEQUENCES),
+            cost,
+            SEQUENCES);
+    long[] served = new long[tenants];
+    int[] left = new int[SEQUENCES];
+    int[] done = new int[SEQUENCES];
+    for (int step = 0; step < 5000; step++) {
+      demand.clear();
+      for (int i = 0; i < SEQUENCES; i++) {
+        if (left[i] <= 1) { // the first tenant sends long prompts, the others short ones
+          left[i] = i % tenants == 0 ? 50_000 : 2 + random.nextInt(300);
+          done[i] = 0;
+        }
+        demand.add(0, done[i], left[i], i % tenants, done[i] > 0, 0);
+      }
+      fair.plan(demand, plan);
+      for (int i = 0; i < SEQUENCES; i++) {
+        served[i % tenants] += plan.length(i);
+        done[i] += plan.length(i);
+        left[i] -= plan.length(i);
+      }
+    }
+    long total = java.util.Arrays.stream(served).sum();
+    for (long one : served) {
+      assertThat(one)
+          .isCloseTo(total / tenants, org.assertj.core.data.Percentage.withPercentage(2));
+    }
+  }
+
+  @Test
+  void insideATenantShortPromptsGoFirstAndALongOneWaitsForAboutItsOwnLength() {
+    int length = 20_000;
+    StepPlanner one =
+        new StepPlanner(
+            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(1, SEQUENCES), cost, SEQUENCES);
+    long since = one.prefillServed();
+    int others = 0;
+    boolean begun = false;
+    for (int step = 0; !begun; step++) {
+      demand.clear();
+      demand.add(0, 0, length, 0, false, since);
+      demand.add(0, 0, 400, 0, false, one.prefillServed());
+      demand.add(0, 0, 400, 0, false, one.prefillServed());
+      one.plan(demand, plan);
+      others += plan.length(1) + plan.length(2);
+      begun = plan.length(0) > STEP_TOKENS / 2;
+      if (step == 0) {
+        assertThat(plan.length(1)).isEqualTo(400);
+      }
+      assertThat(others).isLessThan(length + 4 * STEP_TOKENS);
+    }
+    assertThat(others).isGreaterThan(length / 2);
+  }
+
+  @Test
+  void noMorePromptsAreInProgressThanAllowed() {
+    int allowed = 3;
+    StepPlanner staggered =
+        new StepPlanner(
+            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(4, allowed), cost, SEQUENCES);
+    int[] left = new int[SEQUENCES];
+    java.util.Arrays.fill(left, 3000);
+    boolean anyLeft = true;
+    while (anyLeft) {
+      demand.clear();
+      for (int i = 0; i < SEQUENCES; i++) {
+        demand.add(0, 3000 - left[i], Math.max(1, left[i]), i % 4, left[i] < 3000, 0);
+      }
+      staggered.plan(demand, plan);
+      int inProgress = 0;
+      anyLeft = false;
+      for (int i = 0; i < SEQUENCES; i++) {
+        left[i] = Math.max(0, left[i] - plan.length(i));
+        inProgress += left[i] > 1 && left[i] < 3000 ? 1 : 0;
+        anyLeft |= left[i] > 1;
+      }
+      assertThat(inProgress).isLessThanOrEqualTo(allowed);
+    }
+  }
+
+  @Test
+  void theOtherPoliciesAreWhatTheirNamesSay() {
+    teach(Machine.ORDINARY);
+    PlanLimits limits = PlanLimits.withStepTokens(STEP_TOKENS);
+    demand.clear();
+    demand.add(0, 5000, 1);
+    demand.add(0, 50_000, 50_000);
+    new StepPlanner(limits.withPolicy(new Policy.PrefillFirst()), cost, SEQUENCES)
+        .plan(demand, plan);
+    assertThat(plan.length(0)).isZero();
+    assertThat(plan.length(1)).isEqualTo(STEP_TOKENS);
+    new StepPlanner(limits.withPolicy(new Policy.FixedChunk(200)), cost, SEQUENCES)
+        .plan(demand, plan);
+    assertThat(plan.length(0)).isEqualTo(1);
+    assertThat(plan.length(1)).isEqualTo(200);
   }
 }

@@ -2,7 +2,9 @@ package dev.weir.engine.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
+import dev.weir.engine.plan.Policy;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -126,16 +128,23 @@ class RandomScheduleTest {
     assertThat(cancelled).isPositive();
   }
 
+  private static Policy anyPolicy(Random random) {
+    return switch (random.nextInt(4)) {
+      case 0 -> new Policy.PrefillFirst();
+      case 1 -> new Policy.FixedChunk(1 + random.nextInt(100));
+      default -> new Policy.TimeBudget();
+    };
+  }
+
   private static StepLoop run(long seed) throws InterruptedException {
     Random random = new Random(seed);
     int slots = 1 + random.nextInt(8);
     int blocks = MAX_LENGTH / KvShape.BLOCK_TOKENS + random.nextInt(12);
     PlanLimits limits =
-        new PlanLimits(
-            slots + random.nextInt(100),
-            1.01 + random.nextDouble(),
-            1 + random.nextInt(32),
-            1 + random.nextInt(8));
+        PlanLimits.withStepTokens(slots + random.nextInt(100))
+            .withLatencyTarget(new LatencyTarget.Factor(1.01 + random.nextDouble()))
+            .withFloor(1 + random.nextInt(32), 1 + random.nextInt(8))
+            .withPolicy(anyPolicy(random));
     long[] now = {0};
     StepLoop loop =
         model.loop(

@@ -3,7 +3,6 @@ package dev.weir.server.cli;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.EngineOptions.DeviceChoice;
-import dev.weir.engine.plan.PlanLimits;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.OptionalInt;
@@ -94,7 +93,7 @@ final class ModelOptions {
             1,
             OptionalLong.empty(),
             EngineOptions.DEFAULT_STEP_TOKENS,
-            PlanLimits.DEFAULT_LATENCY_TARGET,
+            EngineOptions.DEFAULT_LATENCY_TARGET,
             true));
   }
 
@@ -113,7 +112,7 @@ final class ModelOptions {
             EngineOptions.DEFAULT_QUEUE,
             OptionalLong.empty(),
             EngineOptions.DEFAULT_STEP_TOKENS,
-            PlanLimits.DEFAULT_LATENCY_TARGET,
+            EngineOptions.DEFAULT_LATENCY_TARGET,
             true);
   }
 
