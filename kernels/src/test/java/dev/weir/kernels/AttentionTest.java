@@ -33,7 +33,7 @@ class AttentionTest {
   }
 
   private static AttentionRun draw(long seed, int... lengths) {
-    Random random = new Random(seed);
+    Random random = Seeds.random(seed);
     int headDim = HEAD_DIMS[(int) (seed % HEAD_DIMS.length)];
     int group = GROUPS[random.nextInt(GROUPS.length)];
     int kvHeads = 1 + random.nextInt(3);
@@ -49,7 +49,7 @@ class AttentionTest {
   @Test
   void attention_of_random_shapes_is_close_to_float64() {
     for (long seed = 0; seed < 2L * HEAD_DIMS.length; seed++) {
-      AttentionRun run = draw(seed, 1, 63, 64, 65, 1 + new Random(seed).nextInt(150));
+      AttentionRun run = draw(seed, 1, 63, 64, 65, 1 + Seeds.random(seed).nextInt(150));
       assertCloseToFloat64(run, "seed " + seed);
     }
   }
@@ -59,7 +59,7 @@ class AttentionTest {
     for (int window : new int[] {AttentionShape.NO_WINDOW, 1000, 1024}) {
       AttentionShape shape = new AttentionShape(2, 1, 8, 0.35f, window, 0);
       int length = 2 * AttentionShape.SEGMENT_TOKENS + 70;
-      AttentionRun run = new AttentionRun(new Random(window), shape, 8, false, length);
+      AttentionRun run = new AttentionRun(Seeds.random(window), shape, 8, false, length);
       assertCloseToFloat64(run, "window " + window);
     }
   }
@@ -79,14 +79,14 @@ class AttentionTest {
     AttentionShape shape = new AttentionShape(4, 2, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
     int segment = AttentionShape.SEGMENT_TOKENS;
     AttentionRun run =
-        new AttentionRun(new Random(5), shape, 16, true, segment, segment + 1, 2 * segment + 65);
+        new AttentionRun(Seeds.random(5), shape, 16, true, segment, segment + 1, 2 * segment + 65);
     assertSameBits(device, run, 5, 64, 500);
   }
 
   @ParameterizedTest
   @MethodSource("devices")
   void a_token_has_the_same_bits_in_a_batch_of_32(DeviceCase device) {
-    int[] lengths = new Random(9).ints(32, 1, 70).toArray();
+    int[] lengths = Seeds.random(9).ints(32, 1, 70).toArray();
     AttentionRun run = draw(5, lengths);
     assertSameBits(device, run, 9, 1);
   }
@@ -98,12 +98,12 @@ class AttentionTest {
         () -> "skipped: no native CPU kernels: " + CpuDevice.unavailable().orElseThrow());
     AttentionShape shape = new AttentionShape(4, 2, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
     int length = 2 * AttentionShape.SEGMENT_TOKENS + 65;
-    AttentionRun run = new AttentionRun(new Random(6), shape, 16, false, 100, length);
+    AttentionRun run = new AttentionRun(Seeds.random(6), shape, 16, false, 100, length);
     for (DType weights : List.of(DType.F32, DType.BF16)) {
       List<AttentionRun.Results> results = new ArrayList<>();
       for (int threads : new int[] {1, 2, 5}) {
         try (DeviceFixture fixture = new DeviceFixture(CpuDevice.open(threads), weights)) {
-          results.add(run.run(fixture, run.prefillThenDecode(3), new Random(threads)));
+          results.add(run.run(fixture, run.prefillThenDecode(3), Seeds.random(threads)));
         }
       }
       for (AttentionRun.Results other : results) {
@@ -117,7 +117,7 @@ class AttentionTest {
   private static void assertSameBits(
       DeviceCase device, AttentionRun run, long seed, int... chunks) {
     try (DeviceFixture fixture = device.open()) {
-      Random random = new Random(seed);
+      Random random = Seeds.random(seed);
       AttentionRun.Results alone = run.run(fixture, run.oneByOne(), random);
       Stream<List<List<AttentionRun.Slice>>> schedules =
           Stream.concat(
@@ -148,7 +148,7 @@ class AttentionTest {
     }
     for (DeviceCase device : devices()) {
       try (DeviceFixture fixture = device.open()) {
-        AttentionRun.Results results = run.run(fixture, run.oneByOne(), new Random(1));
+        AttentionRun.Results results = run.run(fixture, run.oneByOne(), Seeds.random(1));
         for (int s = 0; s < run.sequences.size(); s++) {
           for (int i = 0; i < queries.get(s).length; i++) {
             String where =

@@ -20,7 +20,7 @@ class LinearTest {
   @MethodSource("devices")
   void a_product_is_close_to_float64_and_its_rows_do_not_know_each_other(DeviceCase device) {
     for (long seed = 0; seed < 12; seed++) {
-      Random random = new Random(seed);
+      Random random = Seeds.random(seed);
       int rows = 1 + random.nextInt(40);
       int columns = 1 + random.nextInt(200);
       int outputs = 1 + random.nextInt(200);
@@ -57,7 +57,8 @@ class LinearTest {
   void an_embedding_is_the_row_of_its_token(DType type) {
     for (DeviceCase device : devices()) {
       try (DeviceFixture fixture = device.open()) {
-        float[] table = DeviceFixture.rounded(type, DeviceFixture.normals(new Random(1), 100 * 37));
+        float[] table =
+            DeviceFixture.rounded(type, DeviceFixture.normals(Seeds.random(1), 100 * 37));
         int[] tokens = {99, 0, 7, 7, 63, 64};
         Buffer none = fixture.ints(0);
         StepInputs step =

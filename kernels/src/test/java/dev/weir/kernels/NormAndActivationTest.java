@@ -26,7 +26,7 @@ class NormAndActivationTest {
   void a_norm_after_a_residual_add_is_close_to_float64(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
       for (int dim : DIMS) {
-        Random random = new Random(dim);
+        Random random = Seeds.random(dim);
         int rows = 1 + random.nextInt(9);
         float[] residual = fixture.rounded(DeviceFixture.normals(random, rows * dim));
         float[] delta = fixture.rounded(DeviceFixture.normals(random, rows * dim));
@@ -63,7 +63,7 @@ class NormAndActivationTest {
   void a_row_has_the_same_norm_alone_and_in_a_batch_and_where_it_is_sampled(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
       for (int dim : DIMS) {
-        Random random = new Random(dim);
+        Random random = Seeds.random(dim);
         int rows = 32;
         float[] residual = DeviceFixture.normals(random, rows * dim);
         float[] delta = DeviceFixture.normals(random, rows * dim);
@@ -108,8 +108,8 @@ class NormAndActivationTest {
   @MethodSource("devices")
   void a_norm_without_a_delta_leaves_the_residual(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
-      float[] residual = fixture.rounded(DeviceFixture.normals(new Random(1), 3 * 40));
-      float[] weight = DeviceFixture.normals(new Random(2), 40);
+      float[] residual = fixture.rounded(DeviceFixture.normals(Seeds.random(1), 3 * 40));
+      float[] weight = DeviceFixture.normals(Seeds.random(2), 40);
       Buffer residuals = fixture.activations(residual);
       Buffer plain = fixture.activations(3 * 40);
       Buffer withZeros = fixture.activations(3 * 40);
@@ -128,7 +128,7 @@ class NormAndActivationTest {
   void a_gated_activation_is_close_to_float64_also_where_silu_saturates(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
       for (int width : DIMS) {
-        Random random = new Random(width);
+        Random random = Seeds.random(width);
         int rows = 1 + random.nextInt(5);
         float[] gateUp = DeviceFixture.normals(random, rows * 2 * width);
         for (int i = 0; i < gateUp.length; i++) {
@@ -157,7 +157,7 @@ class NormAndActivationTest {
     try (DeviceFixture fixture = device.open()) {
       int rows = 32;
       for (int width : DIMS) {
-        float[] gateUp = DeviceFixture.normals(new Random(width), rows * 2 * width);
+        float[] gateUp = DeviceFixture.normals(Seeds.random(width), rows * 2 * width);
         Buffer all = fixture.activations(rows * width);
         fixture.kernels.gatedActivation(rows, width, fixture.activations(gateUp), all);
         float[] batch = fixture.readActivations(all, rows * width);

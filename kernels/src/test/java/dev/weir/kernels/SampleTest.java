@@ -29,7 +29,7 @@ class SampleTest {
       int drawn = 0;
       int certain = 0;
       for (long seed = 0; seed < 60; seed++) {
-        Random random = new Random(seed);
+        Random random = Seeds.random(seed);
         int vocabulary = new int[] {1, 2, 31, 32, 33, 257, 1000, 5003}[(int) (seed % 8)];
         List<SampleRows.Row> rows = new ArrayList<>();
         for (int r = 0; r < 16; r++) {
@@ -55,7 +55,7 @@ class SampleTest {
   @MethodSource("devices")
   void a_row_draws_the_same_alone_and_among_others(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
-      Random random = new Random(4);
+      Random random = Seeds.random(4);
       List<SampleRows.Row> rows = new ArrayList<>();
       for (int r = 0; r < 32; r++) {
         rows.add(draw(random, 3001));
@@ -133,7 +133,7 @@ class SampleTest {
   void raw_logprobs_are_close_to_float64_and_in_order(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
       for (long seed = 0; seed < 12; seed++) {
-        Random random = new Random(seed);
+        Random random = Seeds.random(seed);
         SampleRows.Row row = draw(random, new int[] {3, 64, 1000, 50_257}[(int) (seed % 4)]);
         row.logprobs = SampleLayout.MAX_LOGPROBS;
         if (seed % 2 == 0) {

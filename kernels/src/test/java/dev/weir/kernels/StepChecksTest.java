@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -97,7 +96,7 @@ class StepChecksTest {
     try (DeviceFixture fixture = device.open()) {
       KvArena cache = fixture.device.allocateKv(KV, 8);
       int floats = (int) (KV.blockBytes() / 4);
-      float[] content = DeviceFixture.normals(new Random(3), 8 * floats);
+      float[] content = DeviceFixture.normals(Seeds.random(3), 8 * floats);
       fixture.device.write(
           cache.memory(),
           0,
