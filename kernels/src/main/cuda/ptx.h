@@ -171,6 +171,9 @@ WEIR_DEVICE float tangent_h(float x) { return tanhf(x); }
 WEIR_DEVICE float inverse_root(float x) { return __frcp_rn(__fsqrt_rn(x)); }
 
 WEIR_DEVICE int32_t atomic_add(int32_t *address, int32_t value) { return atomicAdd(address, value); }
+WEIR_DEVICE uint64_t atomic_add(uint64_t *address, uint64_t value) {
+  return atomicAdd(reinterpret_cast<unsigned long long *>(address), static_cast<unsigned long long>(value));
+}
 WEIR_DEVICE uint64_t atomic_max(uint64_t *address, uint64_t value) {
   return atomicMax(reinterpret_cast<unsigned long long *>(address), static_cast<unsigned long long>(value));
 }

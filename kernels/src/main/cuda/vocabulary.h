@@ -29,7 +29,7 @@
 //                 fused(a, b, c) = a·b + c in one rounding; nothing else is fused (nvcc -fmad=false)
 //                 exponential(x) logarithm(x) tangent_h(x) inverse_root(x) = 1/√x: within 2 ulp
 //                 exponential_2(x) = 2^x: within 2 ulp; bits_of(float) float_of(uint32_t)
-//   order         atomic_add(int32_t*, v) atomic_max(uint64_t*, v) → the value before; device scope, relaxed
+//   order         atomic_add(int32_t* or uint64_t*, v) atomic_max(uint64_t*, v) → the value before; device scope, relaxed
 //                 fence_device(): what this thread wrote before is seen by whoever sees what it writes after
 //
 //   kernels       WEIR_KERNEL(name, Arguments, threads, blocks_per_multiprocessor, shared_bytes) { body }

@@ -192,6 +192,7 @@ WEIR_DEVICE float tangent_h(float x) { return tanhf(x); }
 WEIR_DEVICE float inverse_root(float x) { return 1.0f / sqrtf(x); }
 
 int32_t atomic_add(int32_t *address, int32_t value);
+uint64_t atomic_add(uint64_t *address, uint64_t value);
 uint64_t atomic_max(uint64_t *address, uint64_t value);
 void fence_device();
 

@@ -314,6 +314,11 @@ int32_t atomic_add(int32_t *address, int32_t value) {
   return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
 }
 
+uint64_t atomic_add(uint64_t *address, uint64_t value) {
+  checks::atomic(address, sizeof *address, __builtin_return_address(0));
+  return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
+}
+
 uint64_t atomic_max(uint64_t *address, uint64_t value) {
   checks::atomic(address, sizeof *address, __builtin_return_address(0));
   const uint64_t before = *address;
