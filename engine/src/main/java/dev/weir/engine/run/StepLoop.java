@@ -6,7 +6,6 @@ import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.StepDemand;
 import dev.weir.engine.plan.StepPlan;
 import dev.weir.engine.plan.StepPlanner;
-import dev.weir.engine.plan.StepWork;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.FinishReason;
@@ -27,8 +26,6 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Objects;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -52,41 +49,12 @@ public final class StepLoop {
   /** How long {@link #close} waits for the step in flight. */
   private static final long CLOSE_MILLIS = 60_000;
 
-  /** What clients are told to wait when the queue is full. */
-  private static final int RETRY_AFTER_SECONDS = 1;
-
-  private static final int CALIBRATION_SLOT = 0;
-
-  /**
-   * Prefix and length of the steps that {@link #calibrate} measures, in the order of how much they
-   * teach. The first two warm up; each that follows tells another term of the cost apart.
-   */
-  private static final int[][] CALIBRATION = {
-    {0, 1},
-    {0, 16},
-    {0, 1},
-    {0, 16},
-    {0, 64},
-    {0, 1},
-    {256, 16},
-    {448, 1},
-    {0, 128},
-    {1024, 16},
-    {2000, 1},
-    {0, 256},
-    {3000, 64},
-    {4000, 1},
-    {0, 1},
-    {0, 32},
-  };
-
   private static final Ending CANCELLED = new Ending(FinishReason.CANCELLED, null);
   private static final Ending STOPPED = new Ending(FinishReason.STOP, null);
   private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
 
   private final Transformer transformer;
   private final Tokenizer tokenizer;
-  private final int[] endIds;
   private final KvArena arena;
   private final Shard shard;
   private final LoopOptions options;
@@ -101,17 +69,12 @@ public final class StepLoop {
   private final Thread thread;
 
   private final Deque<Sequence> waiting = new ArrayDeque<>();
-  private final @Nullable Sequence[] running;
-  private int runningCount;
-  private final int[] freeSlots;
-  private int freeSlotCount;
+  private final RunningSequences running;
   private final @Nullable Sequence[] sampled;
   private int sampledCount;
 
-  private final ConcurrentLinkedQueue<Job> submitted = new ConcurrentLinkedQueue<>();
-  private final AtomicInteger sequences = new AtomicInteger();
+  private final Submissions submissions;
   private final AtomicInteger cancelRequests = new AtomicInteger();
-  private volatile boolean closing;
 
   /**
    * @param tokenizer what readers turn ids into text with
@@ -134,7 +97,6 @@ public final class StepLoop {
     }
     this.transformer = transformer;
     this.tokenizer = tokenizer;
-    this.endIds = endIds.clone();
     this.arena = arena;
     shard = new Shard(0, arena.blocks(), options.reusePrefixes());
     this.options = options;
@@ -148,56 +110,27 @@ public final class StepLoop {
     sampler = new Sampler(device, slots, transformer.vocabulary(), options.maxLength());
     demand = new StepDemand(slots);
     plan = new StepPlan(slots);
-    running = new Sequence[slots];
+    running = new RunningSequences(slots);
     sampled = new Sequence[slots];
-    freeSlots = new int[slots];
-    for (int slot = 0; slot < slots; slot++) {
-      freeSlots[slot] = slots - 1 - slot;
-    }
-    freeSlotCount = slots;
+    long inBlocks = (long) shard.pool().capacity() * KvShape.BLOCK_TOKENS;
+    submissions =
+        new Submissions(
+            (int) Math.min(options.maxLength(), inBlocks),
+            slots + options.queue(),
+            transformer.vocabulary(),
+            endIds,
+            counters);
     counters.heartbeat.set(clock.nanos());
     thread = Thread.ofPlatform().name("weir-step").daemon(true).unstarted(this::run);
   }
 
   /**
-   * Teaches the cost model with steps of made-up tokens, before the first request: one decode row,
-   * prefill chunks of growing length, a chunk deep in a context. Stops when {@code limit} is spent;
-   * also warms up code and memory.
+   * Teaches the cost model with made-up steps, before the first request. Stops when {@code time} is
+   * spent; also warms up code and memory.
    */
-  public void calibrate(Duration limit) {
-    long started = clock.nanos();
-    int deepest = limit();
-    int table = Sequence.blocksFor(deepest);
-    for (int i = 0; i < table; i++) {
-      batch.mapBlock(CALIBRATION_SLOT, i, i);
-    }
-    StepWork work = new StepWork();
-    for (int[] chunk : CALIBRATION) {
-      int prefix = chunk[0];
-      int length = Math.min(chunk[1], options.plan().stepTokens());
-      if (prefix + length > deepest) {
-        continue;
-      }
-      if (clock.nanos() - started > limit.toNanos()) {
-        return;
-      }
-      batch.clear();
-      batch.beginSlice(CALIBRATION_SLOT, prefix);
-      work.clear();
-      if (length == 1) {
-        work.addDecode(prefix);
-      } else {
-        work.addPrefill(prefix, length);
-      }
-      for (int i = 0; i < length; i++) {
-        batch.token(i % transformer.vocabulary());
-      }
-      batch.endSlice(true);
-      long before = clock.nanos();
-      transformer.forward(batch.upload(), arena);
-      sampler.await();
-      cost.learn(work, (double) (clock.nanos() - before));
-    }
+  public void calibrate(Duration time) {
+    new Calibration(transformer, arena, batch, sampler, cost, clock)
+        .run(limit(), options.plan().stepTokens(), time);
   }
 
   /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
@@ -214,38 +147,10 @@ public final class StepLoop {
    * @throws EngineClosedException if the loop is closed
    */
   public Generation submit(Request request, int[] prompt) {
-    requireOpen();
-    check(request, prompt);
-    int choices = request.choices();
-    int limit = options.slots() + options.queue();
-    if (choices > limit) {
-      throw new InvalidRequestException(
-          "n", "n is " + choices + ", this engine takes at most " + limit);
-    }
-    if (sequences.addAndGet(choices) > limit) {
-      sequences.addAndGet(-choices);
-      counters.rejected.incrementAndGet();
-      throw new OverloadedException(
-          "the queue is full: " + limit + " sequences are running or waiting; try again later",
-          RETRY_AFTER_SECONDS);
-    }
-    try {
-      int maxLength =
-          (int) Math.min(limit(), (long) prompt.length + request.sampling().maxTokens());
-      long seed = request.sampling().seed().orElseGet(ThreadLocalRandom.current()::nextLong);
-      Job job = new Job(request, prompt, maxLength, transformer.vocabulary(), endIds, seed);
-      Generation generation = new StepLoopGeneration(job, this, tokenizer);
-      counters.requests.incrementAndGet();
-      submitted.add(job);
-      if (closing) {
-        failSubmitted(); // the loop may have looked for the last time before the job was added
-      }
-      LockSupport.unpark(thread);
-      return generation;
-    } catch (RuntimeException | Error failure) {
-      sequences.addAndGet(-choices);
-      throw failure;
-    }
+    Generation generation =
+        submissions.submit(request, prompt, job -> new StepLoopGeneration(job, this, tokenizer));
+    LockSupport.unpark(thread);
+    return generation;
   }
 
   /**
@@ -254,41 +159,12 @@ public final class StepLoop {
    * @throws EngineClosedException if the loop is closed
    */
   public void requireOpen() {
-    if (closing) {
-      throw new EngineClosedException();
-    }
+    submissions.requireOpen();
   }
 
   /** The longest a sequence can become: the context, or all blocks if they are fewer. */
   public int limit() {
-    long inBlocks = (long) shard.pool().capacity() * KvShape.BLOCK_TOKENS;
-    return (int) Math.min(options.maxLength(), inBlocks);
-  }
-
-  private void check(Request request, int[] prompt) {
-    if (prompt.length == 0) {
-      throw new InvalidRequestException(
-          "prompt", "the prompt is empty; it needs at least one token");
-    }
-    if (prompt.length >= limit()) {
-      throw new InvalidRequestException(
-          "prompt",
-          "the prompt has %d tokens, and the context is %d tokens, one of them for the answer; shorten the prompt"
-              .formatted(prompt.length, limit()));
-    }
-    for (int id : prompt) {
-      checkToken("prompt", id);
-    }
-    request.sampling().stopTokenIds().forEach(id -> checkToken("stop_token_ids", id));
-    request.sampling().logitBias().keySet().forEach(id -> checkToken("logit_bias", id));
-  }
-
-  private void checkToken(String parameter, int id) {
-    if (id < 0 || id >= transformer.vocabulary()) {
-      throw new InvalidRequestException(
-          parameter,
-          "token id %d is outside the vocabulary of %d".formatted(id, transformer.vocabulary()));
-    }
+    return submissions.limit();
   }
 
   /** Any thread: ends some choices of a job within one step. */
@@ -307,17 +183,17 @@ public final class StepLoop {
 
   private void run() {
     try {
-      while (!closing) {
+      while (!submissions.closed()) {
         if (!step()) {
           LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
         }
       }
     } catch (RuntimeException | Error failure) {
       LOG.log(Level.ERROR, "the step loop failed; the engine is closed", failure);
-      closing = true;
+      submissions.close();
     } finally {
       failAll(new EngineClosedException());
-      failSubmitted();
+      submissions.failAll();
     }
   }
 
@@ -327,7 +203,7 @@ public final class StepLoop {
     takeSubmitted();
     dropCancelled();
     admit();
-    boolean computed = runningCount > 0;
+    boolean computed = running.count() > 0;
     if (computed) {
       try {
         compute();
@@ -341,7 +217,7 @@ public final class StepLoop {
   }
 
   private void takeSubmitted() {
-    for (Job job = submitted.poll(); job != null; job = submitted.poll()) {
+    for (Job job = submissions.take(); job != null; job = submissions.take()) {
       Sequence first = job.sequences()[0];
       if (first.cancelled()) { // too early to be found among the waiting
         end(first, CANCELLED);
@@ -356,10 +232,10 @@ public final class StepLoop {
       return;
     }
     cancelRequests.set(0);
-    for (int i = runningCount - 1; i >= 0; i--) {
-      Sequence sequence = runningAt(i);
+    for (int i = running.count() - 1; i >= 0; i--) {
+      Sequence sequence = running.get(i);
       if (sequence.cancelled()) {
-        leaveRunning(i);
+        leaveRunning(sequence);
         end(sequence, CANCELLED);
       }
     }
@@ -374,17 +250,16 @@ public final class StepLoop {
   }
 
   private void admit() {
-    while (freeSlotCount > 0) {
+    while (running.hasFreeSlot()) {
       Sequence next = waiting.peekFirst();
       if (next == null || !reserve(next)) {
         return;
       }
       waiting.removeFirst();
-      next.slot = freeSlots[--freeSlotCount];
+      running.add(next);
       for (int i = 0; i < next.blocks.size(); i++) {
         batch.mapBlock(next.slot, i, next.blocks.get(i));
       }
-      running[runningCount++] = next;
       if (next.cachedTokens < 0) {
         next.cachedTokens = next.computed;
         Counters.add(counters.promptTokens, next.length());
@@ -398,7 +273,7 @@ public final class StepLoop {
     shard.reuse(sequence);
     int missing = Sequence.blocksFor(sequence.length()) - sequence.blocks.size();
     if (missing > shard.pool().available()) {
-      assert runningCount > 0 : "a request larger than the pool must be refused when submitted";
+      assert running.count() > 0 : "a request larger than the pool must be refused when submitted";
       shard.release(sequence);
       return false;
     }
@@ -410,8 +285,8 @@ public final class StepLoop {
 
   private void compute() {
     demand.clear();
-    for (int i = 0; i < runningCount; i++) {
-      Sequence sequence = runningAt(i);
+    for (int i = 0; i < running.count(); i++) {
+      Sequence sequence = running.get(i);
       demand.add(shard.number(), sequence.computed, sequence.pending());
     }
     planner.plan(demand, plan);
@@ -445,15 +320,16 @@ public final class StepLoop {
    */
   private boolean growBlockTables() {
     boolean asPlanned = true;
-    for (int i = 0; i < runningCount; i++) {
-      Sequence sequence = runningAt(i);
-      while (i < runningCount && sequence.blocks.size() < Sequence.blocksFor(sequence.length())) {
+    for (int i = 0; i < running.count(); i++) {
+      Sequence sequence = running.get(i);
+      while (i < running.count()
+          && sequence.blocks.size() < Sequence.blocksFor(sequence.length())) {
         int block = shard.pool().allocate();
         if (block >= 0) {
           batch.mapBlock(sequence.slot, sequence.blocks.size(), block);
           sequence.blocks.add(block);
         } else {
-          preempt(runningCount - 1);
+          preempt(running.get(running.count() - 1));
           asPlanned = false;
         }
       }
@@ -461,9 +337,8 @@ public final class StepLoop {
     return asPlanned;
   }
 
-  private void preempt(int index) {
-    Sequence youngest = runningAt(index);
-    leaveRunning(index);
+  private void preempt(Sequence youngest) {
+    leaveRunning(youngest);
     waiting.addFirst(youngest);
     Counters.add(counters.preemptions, 1);
   }
@@ -477,12 +352,12 @@ public final class StepLoop {
     sampler.clear();
     sampledCount = 0;
     int prefillTokens = 0;
-    for (int i = 0; i < runningCount; i++) {
+    for (int i = 0; i < running.count(); i++) {
       int length = plan.length(i);
       if (length == 0) {
         continue;
       }
-      Sequence sequence = runningAt(i);
+      Sequence sequence = running.get(i);
       boolean sample = length == sequence.pending();
       batch.beginSlice(sequence.slot, sequence.computed);
       for (int at = sequence.computed; at < sequence.computed + length; at++) {
@@ -499,9 +374,9 @@ public final class StepLoop {
   }
 
   private void advance() {
-    for (int i = 0; i < runningCount; i++) {
+    for (int i = 0; i < running.count(); i++) {
       if (plan.length(i) > 0) {
-        Sequence sequence = runningAt(i);
+        Sequence sequence = running.get(i);
         sequence.computed += plan.length(i);
         shard.remember(sequence);
       }
@@ -517,7 +392,7 @@ public final class StepLoop {
         sequence.log.publish();
         sequence.job.wakeReader();
       } else {
-        leaveRunning(indexOf(sequence));
+        leaveRunning(sequence);
         end(sequence, ending);
       }
       sampled[row] = null;
@@ -528,7 +403,7 @@ public final class StepLoop {
   private @Nullable Ending accept(Sequence sequence, int row) {
     int token = sampler.token(row);
     if (token == SampleLayout.NO_TOKEN) {
-      return failure(
+      return Ending.failure(
           new RequestFailedException(
               "no token could be drawn: every logit is banned or not a number"));
     }
@@ -554,13 +429,9 @@ public final class StepLoop {
     }
   }
 
-  /** Takes a sequence's slot and blocks; the order of the others stays. */
-  private void leaveRunning(int index) {
-    Sequence sequence = runningAt(index);
-    System.arraycopy(running, index + 1, running, index, runningCount - index - 1);
-    running[--runningCount] = null;
-    freeSlots[freeSlotCount++] = sequence.slot;
-    sequence.slot = Sequence.NO_SLOT;
+  /** Takes a sequence's slot and blocks. */
+  private void leaveRunning(Sequence sequence) {
+    running.remove(sequence);
     shard.release(sequence);
   }
 
@@ -571,14 +442,14 @@ public final class StepLoop {
     countEnding(ending);
     // Before the end: whoever sees it sees the blocks returned and finds room in the queue.
     showLevels();
-    sequences.decrementAndGet();
+    submissions.ended();
     sequence.log.end(ending);
     boolean leads = sequence.choice == 0 && !job.siblingsJoined;
     if (leads) {
       job.siblingsJoined = true; // they will never join: their prompt was not computed
       for (int choice = 1; choice < job.sequences().length; choice++) {
         countEnding(ending);
-        sequences.decrementAndGet();
+        submissions.ended();
         job.sequences()[choice].log.end(ending);
       }
     }
@@ -593,35 +464,21 @@ public final class StepLoop {
     }
   }
 
-  private static Ending failure(RuntimeException cause) {
-    return new Ending(null, cause);
-  }
-
   private void failAll(RuntimeException cause) {
-    while (runningCount > 0) {
-      Sequence sequence = runningAt(runningCount - 1);
-      leaveRunning(runningCount - 1);
-      end(sequence, failure(cause));
+    while (running.count() > 0) {
+      Sequence sequence = running.get(running.count() - 1);
+      leaveRunning(sequence);
+      end(sequence, Ending.failure(cause));
     }
     if (cause instanceof EngineClosedException) {
       for (Sequence next = waiting.pollFirst(); next != null; next = waiting.pollFirst()) {
-        end(next, failure(cause));
+        end(next, Ending.failure(cause));
       }
-    }
-  }
-
-  private void failSubmitted() {
-    for (Job job = submitted.poll(); job != null; job = submitted.poll()) {
-      for (Sequence sequence : job.sequences()) {
-        sequences.decrementAndGet();
-        sequence.log.end(failure(new EngineClosedException()));
-      }
-      job.wakeReader();
     }
   }
 
   private void showLevels() {
-    counters.running.setOpaque(runningCount);
+    counters.running.setOpaque(running.count());
     counters.waiting.setOpaque(waiting.size());
     counters.heldBlocks.setOpaque(shard.pool().held());
     counters.cachedBlocks.setOpaque(shard.pool().cached());
@@ -632,20 +489,8 @@ public final class StepLoop {
     return shard;
   }
 
-  private Sequence runningAt(int index) {
-    return Objects.requireNonNull(running[index]);
-  }
-
   private Sequence sampled(int row) {
     return Objects.requireNonNull(sampled[row]);
-  }
-
-  private int indexOf(Sequence sequence) {
-    int index = 0;
-    while (running[index] != sequence) {
-      index++;
-    }
-    return index;
   }
 
   /**
@@ -655,7 +500,7 @@ public final class StepLoop {
    * @return whether the loop has ended; false if a step is stuck and still uses the device
    */
   public boolean close() {
-    closing = true;
+    submissions.close();
     LockSupport.unpark(thread);
     try {
       return thread.join(Duration.ofMillis(CLOSE_MILLIS));

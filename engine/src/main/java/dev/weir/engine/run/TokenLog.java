@@ -23,7 +23,12 @@ final class TokenLog {
   private volatile @Nullable Ending ending;
 
   /** How a log ends: a reason, or a failure. */
-  record Ending(@Nullable FinishReason reason, @Nullable RuntimeException failure) {}
+  record Ending(@Nullable FinishReason reason, @Nullable RuntimeException failure) {
+
+    static Ending failure(RuntimeException cause) {
+      return new Ending(null, cause);
+    }
+  }
 
   /**
    * @param capacity the most tokens
