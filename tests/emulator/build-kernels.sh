@@ -44,7 +44,7 @@ compile() { # OBJECT SOURCE FLAG...
 
 library() { # NAME; flags for the core and for the kernels in core_flags and check_flags
   local name=$1 objects=() jobs=() source object
-  for source in "$core"/{emulator,fiber,collectives,copies,report,checks}.cpp; do
+  for source in "$core"/{emulator,fiber,collectives,copies,report,checks,order}.cpp; do
     object=$out/$name/$(basename "$source" .cpp).o
     objects+=("$object")
     compile "$object" "$source" -Wall -Wextra -Werror -Wno-psabi "${core_flags[@]}" & jobs+=($!)
@@ -73,5 +73,6 @@ library() { # NAME; flags for the core and for the kernels in core_flags and che
 
 core_flags=() check_flags=()
 library fast
-core_flags=(-DWEIR_CHECKED) check_flags=(-fsanitize=thread --param=tsan-instrument-func-entry-exit=0)
+core_flags=(-DWEIR_CHECKED) check_flags=(-fsanitize=thread --param=tsan-instrument-func-entry-exit=0
+  -fno-tree-vectorize -fno-tree-loop-distribute-patterns)
 library checked

@@ -122,6 +122,9 @@ void offer_row(const void *row, const void *site) {
   if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
     fail(site, "gives ldmatrix the row address %p, which is not a multiple of 16", row);
   }
+  if (reinterpret_cast<uintptr_t>(row) - reinterpret_cast<uintptr_t>(block->shared) >= sizeof block->shared) {
+    fail(site, "gives ldmatrix the row address %p, which is not in shared memory", row);
+  }
   current->row = static_cast<const unsigned char *>(row);
 }
 

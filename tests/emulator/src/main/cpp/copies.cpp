@@ -45,6 +45,9 @@ void cp_async(void *shared, const void *global, bool valid) {
   if (to % COPY_BYTES != 0 || (valid && from % COPY_BYTES != 0)) {
     fail(site, "copies 16 bytes to %p from %p: both must be multiples of 16", shared, global);
   }
+  if (to - reinterpret_cast<uintptr_t>(block->shared) >= sizeof block->shared) {
+    fail(site, "copies with cp_async to %p, which is not in shared memory", shared);
+  }
   if (self.copies.size() == MAX_COPIES) {
     fail(site, "has %zu copies in flight and waits for none", MAX_COPIES);
   }

@@ -256,6 +256,7 @@ void *shared(const SharedArray *array) {
   }
   const size_t begin = block->shared_used;
   block->declared.push_back({array, begin, array->bytes});
+  checks::declared();
   block->shared_used = (begin + array->bytes + SHARED_GAP + 127) / 128 * 128;
   return block->shared + begin;
 }
@@ -393,6 +394,6 @@ WEIR_EXPORTED int weir_run(const weir_launch *launch, char *report, uint64_t rep
   }
   checks::launch_begins();
   run_blocks();
-  checks::launch_ends();
+  current = nullptr;
   return block->failed ? 1 : 0;
 }

@@ -5,54 +5,58 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <string>
+#include <unordered_map>
 
 namespace weir::emulator {
 
 namespace {
 
-bool is_vocabulary(const char *file) {
-  return strcmp(file, "emulated.h") == 0 || strcmp(file, "vocabulary.h") == 0 || strcmp(file, "??") == 0;
+std::string resolve(const void *site) {
+  Dl_info library;
+  if (dladdr(site, &library) == 0) {
+    return "an unknown line";
+  }
+  // The call is before the address it returns to.
+  const size_t offset =
+      static_cast<size_t>(static_cast<const char *>(site) - static_cast<const char *>(library.dli_fbase)) - 1;
+  char text[1024];
+  snprintf(text, sizeof text, "%s+0x%zx", library.dli_fname, offset);
+  const std::string unresolved = text;
+  if (snprintf(text, sizeof text, "addr2line -i -e '%s' 0x%zx 2>/dev/null", library.dli_fname, offset) >=
+      static_cast<int>(sizeof text)) {
+    return unresolved;
+  }
+  FILE *lines = popen(text, "r");
+  if (lines == nullptr) {
+    return unresolved;
+  }
+  // Innermost first; the lines of inlined callers follow.
+  std::string resolved, last;
+  while (fgets(text, sizeof text, lines) != nullptr) {
+    text[strcspn(text, " \n")] = 0;
+    const char *slash = strrchr(text, '/');
+    const std::string line = slash == nullptr ? text : slash + 1;
+    const std::string file = line.substr(0, line.find(':'));
+    if (file == "emulated.h" || file == "vocabulary.h" || file == "??" || line == last) {
+      continue;
+    }
+    resolved += (resolved.empty() ? "" : " < ") + line;
+    last = line;
+  }
+  pclose(lines);
+  return resolved.empty() ? unresolved : resolved;
 }
 
 } // namespace
 
 void describe_site(const void *site, char *text, size_t bytes) {
-  Dl_info library;
-  if (site == nullptr || dladdr(site, &library) == 0) {
-    snprintf(text, bytes, "an unknown line");
-    return;
+  static std::unordered_map<const void *, std::string> known;
+  std::string &line = known[site];
+  if (line.empty()) {
+    line = resolve(site);
   }
-  // The call is before the address it returns to.
-  const size_t offset = static_cast<size_t>(static_cast<const char *>(site) - static_cast<const char *>(library.dli_fbase)) - 1;
-  snprintf(text, bytes, "%s+0x%zx", library.dli_fname, offset);
-  char command[1024];
-  if (snprintf(command, sizeof command, "addr2line -i -e '%s' 0x%zx 2>/dev/null", library.dli_fname, offset) >=
-      static_cast<int>(sizeof command)) {
-    return;
-  }
-  FILE *lines = popen(command, "r");
-  if (lines == nullptr) {
-    return;
-  }
-  // Innermost first; the lines of inlined callers follow.
-  size_t used = 0;
-  char line[1024];
-  while (fgets(line, sizeof line, lines) != nullptr) {
-    line[strcspn(line, " \n")] = 0;
-    const char *slash = strrchr(line, '/');
-    char *name = slash == nullptr ? line : line + (slash + 1 - line);
-    char *colon = strrchr(name, ':');
-    if (colon == nullptr) {
-      continue;
-    }
-    *colon = 0;
-    const bool skip = is_vocabulary(name);
-    *colon = ':';
-    if (!skip && used < bytes) {
-      used += static_cast<size_t>(snprintf(text + used, bytes - used, "%s%s", used == 0 ? "" : " < ", name));
-    }
-  }
-  pclose(lines);
+  snprintf(text, bytes, "%s", line.c_str());
 }
 
 void fail(const void *site, const char *format, ...) {
@@ -61,8 +65,10 @@ void fail(const void *site, const char *format, ...) {
   va_start(values, format);
   vsnprintf(what, sizeof what, format, values);
   va_end(values);
-  char where[512];
-  describe_site(site, where, sizeof where);
+  char where[512] = "at its end";
+  if (site != nullptr) {
+    describe_site(site, where, sizeof where);
+  }
   snprintf(block->report, block->report_bytes, "kernel %s, block (%u, %u, %u), thread %d, %s: %s",
            block->launch->kernel->name, block->index[0], block->index[1], block->index[2], current->index, where, what);
   block->failed = true;
