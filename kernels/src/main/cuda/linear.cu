@@ -14,8 +14,10 @@
 //                      a block's outputs meet in shared memory.
 //   linear_32, _64     up to 32 or 64 tokens per block: 128 outputs and one segment. The segments meet in global
 //                      memory, where the last block to arrive adds them.
-//   linear_128, _256   128 or 256 tokens per block: 128 outputs, all segments one after the other. What the segments
-//                      so far add up to waits in registers, or, where these are full, in shared memory.
+//   linear_128         the same with 128 tokens per block; or, where tiles are many, all segments one after the other
+//                      in one block. What the segments so far add up to waits in registers.
+//   linear_256         256 tokens per block: 128 outputs, all segments one after the other. Registers are full: the
+//                      segments so far wait in shared memory.
 //
 // All stream both operands through shared memory in stages of 32 or 64 inputs. Bytes of weights in flight per block,
 // with stages as below: 48 KB for _8, 40 KB for _16, 48 KB for _32 and _64; two such blocks fit on a multiprocessor
@@ -38,13 +40,14 @@ struct LinearArguments {
   const unsigned char *weight;  // packed.h
   const float *bias;            // [outputs], or null
   void *out;                    // [rows][outputs], of the weight's type, or float
-  unsigned char *partials;      // linear_32, _64: [tiles][segments] sums of a block; of no meaning between launches
-  int32_t *arrivals;            // linear_32, _64: [tiles], zero between launches
+  unsigned char *partials;      // [tiles][segments] sums of a block, where they meet; no meaning between launches
+  int32_t *arrivals;            // [tiles], zero between launches
   int64_t rows;
   int64_t outputs;
   int64_t columns;
   int64_t segment_columns;      // a multiple of PACKED_COLUMNS
   int64_t float_out;
+  int64_t split;                // linear_128: one segment per block
 };
 
 WEIR_DEVICE int64_t segment_count(const LinearArguments &arguments) {
@@ -310,18 +313,21 @@ template <class T, int TOKENS, int DEPTH, int STAGES> struct Few {
 
 // ---- more tokens
 
-enum class Segments { ONE_PER_BLOCK, IN_REGISTERS, IN_SHARED_MEMORY };
+enum class Segments {
+  ONE,              // per block
+  ONE_OR_REGISTERS, // one per block, or all: a launch says
+  SHARED_MEMORY     // all
+};
 
 // 128 outputs × TOKENS tokens per block; a warp has TILES_N × 16 outputs of TILES_T × 8 tokens.
 template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, Segments SEGMENTS> struct Many {
   static constexpr int WARPS_N = PACKED_OUTPUTS / (TILES_N * TILE_ROWS);
   static_assert(WARPS_N * (TOKENS / (TILES_T * NARROW_TOKENS)) == WARPS, "the warps cover the block's tile");
-  static constexpr bool SPLIT = SEGMENTS == Segments::ONE_PER_BLOCK;
   static constexpr int WEIGHT_BYTES = PACKED_OUTPUTS * DEPTH * 2;
   static constexpr int STAGE_BYTES = WEIGHT_BYTES + TOKENS * DEPTH * 2;
   static constexpr int SUM_BYTES = PACKED_OUTPUTS * TOKENS * 4;
   static constexpr int SHARED_BYTES =
-      STAGES * STAGE_BYTES + (SEGMENTS == Segments::IN_SHARED_MEMORY ? SUM_BYTES : 0);
+      STAGES * STAGE_BYTES + (SEGMENTS == Segments::SHARED_MEMORY ? SUM_BYTES : 0);
 
   static WEIR_DEVICE void copy_stage(const LinearArguments &arguments, unsigned char *stage,
                                      const unsigned char *weights, int64_t row_bytes, int64_t token, int64_t column) {
@@ -329,7 +335,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
 #pragma unroll
     for (int word = 0; word < WEIGHT_BYTES / 16; word += THREADS) {
       int i = word + thread_index();
-      copy_weight_word<SPLIT>(stage + i * 16, weights + i / TILE_WORDS * row_bytes +
+      copy_weight_word<SEGMENTS == Segments::ONE>(stage + i * 16, weights + i / TILE_WORDS * row_bytes +
                                                   column / TILE_COLUMNS * TILE_BYTES + i % TILE_WORDS * 16);
     }
     constexpr int TOKEN_WORDS = TOKENS * DEPTH / WORD_ELEMENTS;
@@ -381,8 +387,9 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     int all_steps = static_cast<int>(tile_columns * TILE_COLUMNS / DEPTH);
     int segment_steps = static_cast<int>(arguments.segment_columns / DEPTH);
     int segments = static_cast<int>(segment_count(arguments));
-    int first = SPLIT ? block_index_y() * segment_steps : 0;
-    int last = SPLIT && first + segment_steps < all_steps ? first + segment_steps : all_steps;
+    bool split = SEGMENTS == Segments::ONE || (SEGMENTS == Segments::ONE_OR_REGISTERS && arguments.split);
+    int first = split ? block_index_y() * segment_steps : 0;
+    int last = split && first + segment_steps < all_steps ? first + segment_steps : all_steps;
 
     auto copy = [&](int step) {
       if (step < last) {
@@ -404,10 +411,10 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     totals.fill(NOTHING);
     for (int step = first; step < last; step++) {
       if (step == boundary) {
-        if (SEGMENTS == Segments::IN_REGISTERS) {
+        if (SEGMENTS == Segments::ONE_OR_REGISTERS) {
           totals.add(sums);
         }
-        if (SEGMENTS == Segments::IN_SHARED_MEMORY) {
+        if (SEGMENTS == Segments::SHARED_MEMORY) {
           if (step > segment_steps) {
             sums.template take<true>(kept);
           }
@@ -425,12 +432,12 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
                                        });
     }
     if (segments > 1) {
-      if (SEGMENTS == Segments::ONE_PER_BLOCK) {
+      if (split) {
         sync_block();
         if (!meet(arguments, sums, shared, block_index(), block_index_y(), segments)) {
           return;
         }
-      } else if (SEGMENTS == Segments::IN_REGISTERS) {
+      } else if (SEGMENTS == Segments::ONE_OR_REGISTERS) {
         sums.add(totals);
       } else {
         sums.template take<true>(kept);
@@ -442,10 +449,10 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
 
 template <class T> using Linear8 = Few<T, 8, 64, 4>;
 template <class T> using Linear16 = Few<T, 16, 32, 6>;
-template <class T> using Linear32 = Many<T, 32, 2, 2, 64, 4, Segments::ONE_PER_BLOCK>;
-template <class T> using Linear64 = Many<T, 64, 2, 4, 64, 4, Segments::ONE_PER_BLOCK>;
-template <class T> using Linear128 = Many<T, 128, 4, 4, 32, 4, Segments::IN_REGISTERS>;
-template <class T> using Linear256 = Many<T, 256, 4, 8, 32, 4, Segments::IN_SHARED_MEMORY>;
+template <class T> using Linear32 = Many<T, 32, 2, 2, 64, 4, Segments::ONE>;
+template <class T> using Linear64 = Many<T, 64, 2, 4, 64, 4, Segments::ONE>;
+template <class T> using Linear128 = Many<T, 128, 4, 4, 32, 4, Segments::ONE_OR_REGISTERS>;
+template <class T> using Linear256 = Many<T, 256, 4, 8, 32, 4, Segments::SHARED_MEMORY>;
 
 // blocks: per multiprocessor of an H100, which bounds a thread's registers.
 #define LINEAR(tokens, blocks)                                                                                         \
