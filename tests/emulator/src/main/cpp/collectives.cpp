@@ -74,23 +74,28 @@ template <int MATRICES, bool TRANSPOSED> void ldmatrix_work(Warp &warp) {
 
 float widen_bf16(uint32_t half) { return float_bits(half << 16); }
 
-// One product of a column of `a` with a row of `b` after the other: float32 sums, in the order of k.
-__attribute__((target_clones("avx2", "default"))) void multiply(const float (&a)[16][16], const float (&b)[16][8],
-                                                                float (&d)[16][8]) {
-  for (int row = 0; row < 16; row++) {
-    float sums[8];
-    memcpy(sums, d[row], sizeof sums);
+typedef float Row __attribute__((vector_size(32))); // 8 columns
+
+// One product of a column of `a` with a row of `b` after the other: float32 sums, in the order of k. Rows go four at a
+// time, so that their additions need not wait for each other.
+__attribute__((target_clones("avx2", "default"))) void multiply(const float (&a)[16][16], const Row (&b)[16],
+                                                                Row (&d)[16]) {
+  for (int row = 0; row < 16; row += 4) {
+    Row sums[4] = {d[row], d[row + 1], d[row + 2], d[row + 3]};
     for (int k = 0; k < 16; k++) {
-      for (int column = 0; column < 8; column++) {
-        sums[column] += a[row][k] * b[k][column];
+      for (int i = 0; i < 4; i++) {
+        sums[i] += a[row + i][k] * b[k];
       }
     }
-    memcpy(d[row], sums, sizeof sums);
+    for (int i = 0; i < 4; i++) {
+      d[row + i] = sums[i];
+    }
   }
 }
 
 template <float (*WIDEN)(uint32_t)> void mma_work(Warp &warp) {
-  float a[16][16], b[16][8], d[16][8];
+  float a[16][16];
+  Row b[16], d[16];
   for (int lane = 0; lane < WARP; lane++) {
     const Thread &thread = warp.threads[lane];
     const int group = lane / 4, pair = 2 * (lane % 4);

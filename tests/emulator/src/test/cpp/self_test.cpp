@@ -1,5 +1,5 @@
 // Holds the emulator against planted errors and plain arithmetic: self_test FAST_LIBRARY CHECKED_LIBRARY, both built
-// from planted.cu. Prints a line per finding; exit status 1 where anything is not as it should be.
+// from planted.cu and probe.cu. Prints a line per finding; exit status 1 where anything is not as it should be.
 #include "launch.h"
 
 #include <algorithm>
@@ -427,6 +427,39 @@ void folds(const Library &library) {
   }
 }
 
+/* Every probe of kernels/src/main/cuda/probe.cu: no report, and the same bits under every schedule. */
+void probes(const Library &fast, const Library &checked) {
+  for (uint32_t i = 0; i < checked.count; i++) {
+    const std::string name = checked.kernels[i].name;
+    if (name.rfind("probe_", 0) != 0) {
+      continue;
+    }
+    std::vector<uint32_t> first;
+    for (const Library *library : {&checked, &fast}) {
+      for (const Schedule &schedule : schedules()) {
+        Memory memory;
+        uint32_t *in = memory.array<uint32_t>("in", 1024, true), *out = memory.array<uint32_t>("out", 4096, false);
+        std::mt19937 random(17);
+        for (int word = 0; word < 1024; word++) {
+          in[word] = random();
+        }
+        memset(out, 0, 4096 * sizeof *out);
+        const struct {
+          const uint32_t *in;
+          uint32_t *out;
+        } arguments{in, out};
+        const std::string report = run(*library, name, 1, &arguments, schedule, memory.seen());
+        expect(report.empty(), report);
+        const std::vector<uint32_t> got(out, out + 4096);
+        if (first.empty()) {
+          first = got;
+        }
+        expect(got == first, name + " computes something else under " + schedule.text());
+      }
+    }
+  }
+}
+
 } // namespace
 
 int main(int count, char **arguments) {
@@ -442,6 +475,7 @@ int main(int count, char **arguments) {
     numbers(*library);
     folds(*library);
   }
+  probes(fast, checked);
   printf(failures == 0 ? "all as it should be\n" : "%d things are not as they should be\n", failures);
   return failures == 0 ? 0 : 1;
 }
