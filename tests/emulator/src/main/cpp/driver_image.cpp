@@ -177,7 +177,7 @@ Image read_ptx(const std::string &text) {
   static const std::regex VERSION(R"(\.version\s+(\d+)\.(\d+))"), TARGET(R"(\.target\s+sm_(\d+)([af]?))"),
       ENTRY(R"(\.entry\s+(\w+)\s*\()"), THREADS(R"(\.maxntid\s+(\d+))"),
       PARAMETER(R"(\.param\s+\.align\s+\d+\s+\.b8\s+\w+\[(\d+)\])"),
-      VARIABLE(R"(\.global\s+\.align\s+4\s+\.u32\s+(\w+)\s*=\s*(\d+);)");
+      VARIABLE(R"(\.global\s+\.align\s+4\s+\.u32\s+(\w+)(?:\s*=\s*(\d+))?;)");
   std::smatch version, target;
   if (!std::regex_search(text, version, VERSION) || !std::regex_search(text, target, TARGET)) {
     refuse(CUDA_ERROR_INVALID_PTX);
@@ -203,7 +203,7 @@ Image read_ptx(const std::string &text) {
     }
   }
   for (std::sregex_iterator variable(text.begin(), text.end(), VARIABLE), end; variable != end; ++variable) {
-    uint32_t value = static_cast<uint32_t>(std::stoul((*variable)[2].str()));
+    uint32_t value = static_cast<uint32_t>((*variable)[2].matched ? std::stoul((*variable)[2].str()) : 0);
     const uint8_t *first = reinterpret_cast<const uint8_t *>(&value);
     image.variables[(*variable)[1].str()].assign(first, first + sizeof value);
   }

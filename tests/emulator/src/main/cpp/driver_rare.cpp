@@ -1,0 +1,2 @@
+#include "driver_control.h"
+namespace weir::emulator { void clear_rare() {} }
