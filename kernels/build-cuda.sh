@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the CUDA kernels: build-cuda.sh SOURCE_DIR OBJECT_DIR OUTPUT_DIR
 # OUTPUT_DIR gets <family>.<architecture>.cubin and <family>.compute_80.ptx for each <family>.cu, and per architecture
-# resources.<architecture>.txt: what each kernel takes. What is newer than its sources is kept. OBJECT_DIR gets the
+# resources.<architecture>.txt: what each kernel takes; and families.txt. What is newer than its sources is kept. OBJECT_DIR gets the
 # compilers' reports. WEIR_CUDA_ARCHITECTURES (for example "90a") builds fewer architectures, to try something out.
 set -euo pipefail
 source_dir="$1" object_dir="$2" output_dir="$3"
@@ -11,7 +11,7 @@ readonly PTX=compute_80
 read -ra architectures <<<"${WEIR_CUDA_ARCHITECTURES:-80 89 90a 100a 120}"
 
 without() {
-  rm -f "$output_dir"/*.cubin "$output_dir"/*.ptx "$output_dir"/resources.*.txt
+  rm -f "$output_dir"/*.cubin "$output_dir"/*.ptx "$output_dir"/*.txt
   echo "weir: the CUDA kernels are left out: $1; this build computes on the CPU" >&2
   exit 0
 }
@@ -86,8 +86,10 @@ start() {
 
 compiled=0
 shopt -s nullglob
+families=()
 for source in "$source_dir"/*.cu; do
   family="$(basename "$source" .cu)"
+  families+=("$family")
   for architecture in "${architectures[@]}"; do
     start "$source" "$output_dir/$family.sm_$architecture.cubin" "${ptxas[@]}" -cubin \
       -gencode "arch=compute_$architecture,code=sm_$architecture"
@@ -117,19 +119,17 @@ resources() {
     }' "$1"
 }
 
-rm -f "$output_dir"/resources.*.txt
-if [[ ${#expected[@]} -gt 0 ]]; then
-  for architecture in "${architectures[@]}"; do
-    {
-      echo "family kernel registers static_shared stack_frame spill_stores spill_loads"
-      for source in "$source_dir"/*.cu; do
-        family="$(basename "$source" .cu)"
-        resources "$object_dir/$family.sm_$architecture.cubin.report" "$family"
-      done
-    } >"$output_dir/resources.sm_$architecture.txt"
-    if [[ $compiled == 1 ]]; then
-      echo "weir: CUDA kernels for sm_$architecture"
-      column -t "$output_dir/resources.sm_$architecture.txt" 2>/dev/null || cat "$output_dir/resources.sm_$architecture.txt"
-    fi
+rm -f "$output_dir"/*.txt
+for architecture in "${architectures[@]}"; do
+  [[ ${#families[@]} -gt 0 ]] || continue
+  table="$output_dir/resources.sm_$architecture.txt"
+  echo "family kernel registers static_shared stack_frame spill_stores spill_loads" >"$table"
+  for family in "${families[@]}"; do
+    resources "$object_dir/$family.sm_$architecture.cubin.report" "$family" >>"$table"
   done
-fi
+  if [[ $compiled == 1 ]]; then
+    echo "weir: CUDA kernels for sm_$architecture"
+    column -t "$table" 2>/dev/null || cat "$table"
+  fi
+done
+[[ ${#families[@]} -eq 0 ]] || printf '%s\n' "${families[@]}" >"$output_dir/families.txt"

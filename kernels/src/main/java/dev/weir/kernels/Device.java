@@ -95,7 +95,7 @@ public interface Device extends AutoCloseable {
   /** Allocates the KV arena of this device: {@code blocks} blocks, zeroed. */
   KvArena allocateKv(KvShape shape, int blocks);
 
-  /** The op set. */
+  /** The op set, once {@link #reserve} was called. */
   Kernels kernels();
 
   /** Frees everything that was allocated here. */

@@ -13,6 +13,20 @@ import java.util.Objects;
  */
 public record DeviceBuffer(long address, long bytes, MemorySegment mirror) implements Buffer {
 
+  /**
+   * The host's side.
+   *
+   * @throws IllegalArgumentException if there is none: then nothing that an op must check before it
+   *     follows it may be kept here
+   */
+  public MemorySegment requireMirror() {
+    if (mirror.equals(MemorySegment.NULL)) {
+      throw new IllegalArgumentException(
+          "what a step says must lie in memory of Device.staging, where it can be checked");
+    }
+    return mirror;
+  }
+
   @Override
   public DeviceBuffer slice(long offset, long length) {
     Objects.checkFromIndexSize(offset, length, bytes);

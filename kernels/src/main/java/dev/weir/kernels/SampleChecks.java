@@ -92,7 +92,7 @@ public final class SampleChecks {
   private static MemorySegment rows(SampleBuffers parameters) {
     return switch (parameters.rows()) {
       case HostBuffer host -> host.segment();
-      case DeviceBuffer device -> device.mirror();
+      case DeviceBuffer device -> device.requireMirror();
     };
   }
 }

@@ -128,7 +128,7 @@ public final class StepChecks {
   private static MemorySegment ints(Buffer buffer) {
     return switch (buffer) {
       case HostBuffer host -> host.segment();
-      case DeviceBuffer device -> device.mirror();
+      case DeviceBuffer device -> device.requireMirror();
     };
   }
 

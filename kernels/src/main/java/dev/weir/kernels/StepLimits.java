@@ -9,6 +9,13 @@ package dev.weir.kernels;
  * @param positions the longest sequence
  * @param attention the widest attention of a layer
  * @param vocabulary columns of the logits
+ * @param activation the element type of activations
  */
 public record StepLimits(
-    int tokens, int slices, int samples, int positions, AttentionShape attention, int vocabulary) {}
+    int tokens,
+    int slices,
+    int samples,
+    int positions,
+    AttentionShape attention,
+    int vocabulary,
+    DType activation) {}

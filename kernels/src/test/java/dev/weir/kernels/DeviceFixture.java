@@ -11,6 +11,16 @@ import java.util.Random;
 
 /** An open device, and Java arrays in and out of its buffers. */
 final class DeviceFixture implements AutoCloseable {
+  /** More than any test of an op asks for. */
+  private static final int MAX_TOKENS = 4608;
+
+  private static final int MAX_SLICES = 64;
+  private static final int MAX_SAMPLES = 8192;
+  private static final int MAX_POSITIONS = 4096;
+  private static final int MAX_VOCABULARY = 64 * 1024;
+  private static final AttentionShape WIDEST =
+      new AttentionShape(16, 4, 256, 1, AttentionShape.NO_WINDOW, 0);
+
   final Device device;
   final Kernels kernels;
   final DType activation;
@@ -18,8 +28,17 @@ final class DeviceFixture implements AutoCloseable {
 
   DeviceFixture(Device device, DType weights) {
     this.device = device;
-    kernels = device.kernels();
     activation = device.activationType(weights);
+    device.reserve(
+        new StepLimits(
+            MAX_TOKENS,
+            MAX_SLICES,
+            MAX_SAMPLES,
+            MAX_POSITIONS,
+            WIDEST,
+            MAX_VOCABULARY,
+            activation));
+    kernels = device.kernels();
     kv = device.kvType(weights);
   }
 
@@ -27,10 +46,13 @@ final class DeviceFixture implements AutoCloseable {
     return buffer(DType.F32, values);
   }
 
+  /** Integers that say what a step is: kept where a device can check them. */
   Buffer ints(int... values) {
-    Buffer buffer = device.allocate(4L * Math.max(values.length, 1), "test integers");
-    device.write(buffer, 0, MemorySegment.ofArray(values));
-    return buffer;
+    long bytes = (long) Integer.BYTES * Math.max(values.length, 1);
+    Staging staging = device.staging(bytes, "test integers");
+    MemorySegment.copy(values, 0, staging.host(), JAVA_INT, 0, values.length);
+    device.upload(staging, 0, bytes);
+    return staging.device();
   }
 
   Buffer activations(float... values) {

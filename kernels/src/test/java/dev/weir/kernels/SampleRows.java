@@ -89,8 +89,10 @@ final class SampleRows {
       }
     }
     Device device = fixture.device;
-    Buffer rowBuffer = device.allocate(parameters.byteSize(), "test rows");
-    device.write(rowBuffer, 0, parameters);
+    Staging staging = device.staging(parameters.byteSize(), "test rows");
+    staging.host().copyFrom(parameters);
+    device.upload(staging, 0, parameters.byteSize());
+    Buffer rowBuffer = staging.device();
     Buffer results =
         device.allocate((long) rows.size() * SampleLayout.RESULT_BYTES, "test results");
     Buffer logitBuffer = fixture.floats(logits);

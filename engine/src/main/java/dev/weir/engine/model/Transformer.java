@@ -59,7 +59,6 @@ public final class Transformer {
       int maxTokens,
       int maxSamples) {
     this.weights = weights;
-    kernels = device.kernels();
     kvShape =
         new KvShape(
             config.layers(), config.kvHeads(), config.headDim(), device.kvType(weights.type()));
@@ -88,7 +87,9 @@ public final class Transformer {
     headInput = device.allocate((long) maxSamples * activation.bytes() * hidden, "head input");
     logits = device.allocate((long) maxSamples * Float.BYTES * vocabulary, "logits");
     device.reserve(
-        new StepLimits(maxTokens, maxSamples, maxSamples, contextLength, widest, vocabulary));
+        new StepLimits(
+            maxTokens, maxSamples, maxSamples, contextLength, widest, vocabulary, activation));
+    kernels = device.kernels();
   }
 
   private static AttentionShape attentionShape(ModelConfig config, int layer) {

@@ -16,11 +16,11 @@ import org.jspecify.annotations.Nullable;
 final class Context implements AutoCloseable {
   private final int ordinal;
   private final int device;
-  private final MemorySegment handle;
+  private final long handle;
   private @Nullable CudaException lost;
   private boolean closed;
 
-  private Context(int ordinal, int device, MemorySegment handle) {
+  private Context(int ordinal, int device, long handle) {
     this.ordinal = ordinal;
     this.device = device;
     this.handle = handle;
@@ -36,7 +36,7 @@ final class Context implements AutoCloseable {
       MemorySegment context = arena.allocate(ADDRESS);
       DriverErrors.check(
           CudaDriver.cuDevicePrimaryCtxRetain(context, found), "cuDevicePrimaryCtxRetain", purpose);
-      return new Context(ordinal, found, context.get(ADDRESS, 0));
+      return new Context(ordinal, found, context.get(ADDRESS, 0).address());
     }
   }
 
@@ -59,7 +59,7 @@ final class Context implements AutoCloseable {
     if (failure != null) {
       throw lostSince(failure);
     }
-    check(CudaDriver.cuCtxSetCurrent(handle), "cuCtxSetCurrent", "this thread");
+    check(HotCalls.setContext(handle), "cuCtxSetCurrent", "this thread");
   }
 
   /** Whether the device failed for good. */

@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 /** A point in a stream that the host can wait for. */
 final class Event implements Completion, AutoCloseable {
   private final Context context;
-  private final MemorySegment handle;
+  private final long handle;
   private final String purpose;
   private boolean closed;
 
@@ -26,7 +26,7 @@ final class Event implements Completion, AutoCloseable {
           CudaDriver.cuEventCreate(created, CudaDriver.CU_EVENT_DISABLE_TIMING()),
           "cuEventCreate",
           purpose);
-      handle = created.get(ADDRESS, 0);
+      handle = created.get(ADDRESS, 0).address();
     }
   }
 
@@ -36,21 +36,21 @@ final class Event implements Completion, AutoCloseable {
 
   /** Marks what the stream holds now; {@link #await} then waits for all of it. */
   void record(Stream stream) {
-    context.check(CudaDriver.cuEventRecord(handle, stream.handle()), "cuEventRecord", purpose);
+    context.check(HotCalls.recordEvent(handle, stream.handle()), "cuEventRecord", purpose);
   }
 
   /** Returns at once where nothing was ever marked. */
   @Override
   public void await() {
     context.enter();
-    context.check(CudaDriver.cuEventSynchronize(handle), "cuEventSynchronize", purpose);
+    context.check(HotCalls.awaitEvent(handle), "cuEventSynchronize", purpose);
   }
 
   @Override
   public void close() {
     if (!closed) {
       closed = true;
-      int ignored = CudaDriver.cuEventDestroy_v2(handle);
+      int ignored = CudaDriver.cuEventDestroy_v2(MemorySegment.ofAddress(handle));
     }
   }
 }

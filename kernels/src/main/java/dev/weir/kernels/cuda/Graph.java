@@ -12,10 +12,10 @@ final class Graph implements AutoCloseable {
   private static final long NO_FLAGS = 0;
 
   private final Context context;
-  private final MemorySegment executable;
+  private final long executable;
   private boolean closed;
 
-  private Graph(Context context, MemorySegment executable) {
+  private Graph(Context context, long executable) {
     this.context = context;
     this.executable = executable;
   }
@@ -26,10 +26,11 @@ final class Graph implements AutoCloseable {
    */
   static Graph record(Stream stream, Runnable work) {
     Context context = stream.context();
+    MemorySegment capturing = MemorySegment.ofAddress(stream.handle());
     try (Arena arena = Arena.ofConfined()) {
       context.check(
           CudaDriver.cuStreamBeginCapture_v2(
-              stream.handle(), CudaDriver.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL()),
+              capturing, CudaDriver.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL()),
           "cuStreamBeginCapture",
           PURPOSE);
       MemorySegment pointer = arena.allocate(ADDRESS);
@@ -39,7 +40,7 @@ final class Graph implements AutoCloseable {
         work.run();
         recorded = true;
       } finally {
-        ended = CudaDriver.cuStreamEndCapture(stream.handle(), pointer);
+        ended = CudaDriver.cuStreamEndCapture(capturing, pointer);
         if (!recorded && ended == CudaDriver.CUDA_SUCCESS()) {
           int ignored = CudaDriver.cuGraphDestroy(pointer.get(ADDRESS, 0));
         }
@@ -49,7 +50,7 @@ final class Graph implements AutoCloseable {
       int instantiated = CudaDriver.cuGraphInstantiateWithFlags(pointer, graph, NO_FLAGS);
       int destroyed = CudaDriver.cuGraphDestroy(graph);
       context.check(instantiated, "cuGraphInstantiate", PURPOSE);
-      Graph result = new Graph(context, pointer.get(ADDRESS, 0));
+      Graph result = new Graph(context, pointer.get(ADDRESS, 0).address());
       context.check(destroyed, "cuGraphDestroy", PURPOSE);
       return result;
     }
@@ -57,14 +58,14 @@ final class Graph implements AutoCloseable {
 
   /** Enqueues all of it. */
   void launch(Stream stream) {
-    context.check(CudaDriver.cuGraphLaunch(executable, stream.handle()), "cuGraphLaunch", PURPOSE);
+    context.check(HotCalls.launchGraph(executable, stream.handle()), "cuGraphLaunch", PURPOSE);
   }
 
   @Override
   public void close() {
     if (!closed) {
       closed = true;
-      int ignored = CudaDriver.cuGraphExecDestroy(executable);
+      int ignored = CudaDriver.cuGraphExecDestroy(MemorySegment.ofAddress(executable));
     }
   }
 }

@@ -3,6 +3,7 @@ package dev.weir.kernels.cuda;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -12,6 +13,9 @@ import java.util.function.Predicate;
 final class KernelResources {
   /** What the PTX was compiled for, and the least that the kernels need: mma of BF16, cp.async. */
   static final int LEAST_MAJOR = 8;
+
+  /** Written by build-cuda.sh: one family per line. */
+  private static final String FAMILIES = "families.txt";
 
   private static final String PTX = "compute_80.ptx";
 
@@ -36,6 +40,13 @@ final class KernelResources {
 
   static Optional<String> choose(String family, int major, int minor) {
     return choose(family, major, minor, KernelResources::isThere);
+  }
+
+  /** The families of this build, none where it was made without nvcc. */
+  static List<String> families() {
+    return isThere(FAMILIES)
+        ? new String(read(FAMILIES), StandardCharsets.UTF_8).lines().toList()
+        : List.of();
   }
 
   static boolean isThere(String name) {

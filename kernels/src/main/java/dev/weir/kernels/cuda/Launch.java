@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.weir.bindings.cuda.CUlaunchConfig_st;
-import dev.weir.bindings.cuda.CudaDriver;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -21,14 +20,16 @@ final class Launch {
   private static final int MAX_GRID_Y = 65_535;
 
   private static final int ARGUMENT_BYTES = 8;
+  private static final long STREAM = CUlaunchConfig_st.hStream$offset();
 
   private final Context context;
   private final String kernel;
   private final int argumentCount;
-  private final MemorySegment function;
+  private final long function;
   private final MemorySegment arguments;
-  private final MemorySegment parameters;
   private final MemorySegment configuration;
+  private final long configurationAddress;
+  private final long parameters;
 
   /**
    * @param kernel its name in the source
@@ -51,11 +52,12 @@ final class Launch {
               + argumentCount
               + " fields of 8 bytes");
     }
-    function = module.function(kernel);
+    function = module.function(kernel).address();
     Arena arena = module.arena();
     arguments = arena.allocate(JAVA_LONG, argumentCount);
-    parameters = arena.allocateFrom(ADDRESS, arguments);
+    parameters = arena.allocateFrom(ADDRESS, arguments).address();
     configuration = arena.allocate(CUlaunchConfig_st.layout());
+    configurationAddress = configuration.address();
     CUlaunchConfig_st.blockDimX(configuration, compiled.threads());
     CUlaunchConfig_st.blockDimY(configuration, 1);
     CUlaunchConfig_st.blockDimZ(configuration, 1);
@@ -93,11 +95,9 @@ final class Launch {
 
   /** Enqueues the kernel. */
   void on(Stream stream) {
-    CUlaunchConfig_st.hStream(configuration, stream.handle());
+    configuration.set(JAVA_LONG, STREAM, stream.handle());
     context.check(
-        CudaDriver.cuLaunchKernelEx(configuration, function, parameters, MemorySegment.NULL),
-        "cuLaunchKernelEx",
-        kernel);
+        HotCalls.launch(configurationAddress, function, parameters), "cuLaunchKernelEx", kernel);
     stream.launched(kernel);
   }
 }

@@ -15,7 +15,7 @@ final class Stream implements AutoCloseable {
   private static final int NORMAL_PRIORITY = 0;
 
   private final Context context;
-  private final MemorySegment handle;
+  private final long handle;
   private final boolean blocking;
   private boolean closed;
 
@@ -33,7 +33,7 @@ final class Stream implements AutoCloseable {
               created, CudaDriver.CU_STREAM_NON_BLOCKING(), NORMAL_PRIORITY),
           "cuStreamCreateWithPriority",
           "a stream");
-      handle = created.get(ADDRESS, 0);
+      handle = created.get(ADDRESS, 0).address();
     }
   }
 
@@ -41,13 +41,18 @@ final class Stream implements AutoCloseable {
     return context;
   }
 
-  MemorySegment handle() {
+  /** The driver's {@code CUstream}. */
+  long handle() {
     return handle;
+  }
+
+  private MemorySegment pointer() {
+    return MemorySegment.ofAddress(handle);
   }
 
   /** Waits for all that was enqueued. */
   void synchronize(String purpose) {
-    context.check(CudaDriver.cuStreamSynchronize(handle), "cuStreamSynchronize", purpose);
+    context.check(CudaDriver.cuStreamSynchronize(pointer()), "cuStreamSynchronize", purpose);
   }
 
   /** Called after a kernel was enqueued. */
@@ -60,31 +65,26 @@ final class Stream implements AutoCloseable {
   /** Zeroes device memory. */
   void zero(long address, long bytes, String purpose) {
     context.check(
-        CudaDriver.cuMemsetD8Async(address, ZERO, bytes, handle), "cuMemsetD8Async", purpose);
+        CudaDriver.cuMemsetD8Async(address, ZERO, bytes, pointer()), "cuMemsetD8Async", purpose);
   }
 
   /** Copies pinned host memory, which must stay as it is until the copy is done, to the device. */
-  void copyIn(long destination, MemorySegment pinned, long bytes, String purpose) {
+  void copyIn(long destination, long pinned, long bytes, String purpose) {
     context.check(
-        CudaDriver.cuMemcpyHtoDAsync_v2(destination, pinned, bytes, handle),
-        "cuMemcpyHtoDAsync",
-        purpose);
+        HotCalls.copyIn(destination, pinned, bytes, handle), "cuMemcpyHtoDAsync", purpose);
   }
 
   /** Copies device memory to pinned host memory. */
-  void copyOut(MemorySegment pinned, long source, long bytes, String purpose) {
-    context.check(
-        CudaDriver.cuMemcpyDtoHAsync_v2(pinned, source, bytes, handle),
-        "cuMemcpyDtoHAsync",
-        purpose);
+  void copyOut(long pinned, long source, long bytes, String purpose) {
+    context.check(HotCalls.copyOut(pinned, source, bytes, handle), "cuMemcpyDtoHAsync", purpose);
   }
 
-  /** Waits, if the device still works, and gives the stream back. */
+  /** Gives the stream back; what it still holds is done first. */
   @Override
   public void close() {
     if (!closed) {
       closed = true;
-      int ignored = CudaDriver.cuStreamDestroy_v2(handle);
+      int ignored = CudaDriver.cuStreamDestroy_v2(pointer());
     }
   }
 }

@@ -1,0 +1,474 @@
+package dev.weir.kernels.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.weir.bindings.CudaDriverLibrary;
+import dev.weir.bindings.cuda.CudaDriver;
+import dev.weir.kernels.Buffer;
+import dev.weir.kernels.Completion;
+import dev.weir.kernels.DType;
+import dev.weir.kernels.Device;
+import dev.weir.kernels.DeviceBuffer;
+import dev.weir.kernels.HostBuffer;
+import dev.weir.kernels.Kernels;
+import dev.weir.kernels.KvArena;
+import dev.weir.kernels.KvShape;
+import dev.weir.kernels.LinearWeight;
+import dev.weir.kernels.Staging;
+import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.StepLimits;
+import dev.weir.kernels.StepProgram;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An NVIDIA GPU. Weights are BF16 or F16, activations and the cache of the same type; norms, biases
+ * and logits are F32. Ops return as soon as they are enqueued on the device's stream; their faults
+ * show at the next {@link Completion#await}.
+ *
+ * <p>A fault of a kernel, or of the hardware, loses the device: every call after it throws a {@link
+ * dev.weir.kernels.DeviceLostException} that names the first failure.
+ */
+public final class CudaDevice implements Device {
+  /** {@code false} runs every step's ops one by one instead of replaying recorded graphs. */
+  public static final String GRAPHS_PROPERTY = "weir.cuda.graphs";
+
+  /**
+   * {@code true} waits for every kernel, so that a fault names the kernel that made it; without
+   * graphs, and slow.
+   */
+  public static final String BLOCKING_PROPERTY = "weir.cuda.blocking";
+
+  /** As the driver counts: 13.0. What the kernels are compiled with, and the bindings made from. */
+  private static final int LEAST_DRIVER = 13_000;
+
+  private static final int DRIVER_MAJOR = 1000;
+  private static final int DRIVER_MINOR = 10;
+  private static final int MAX_NAME_BYTES = 256;
+
+  private static final String UPLOAD = "a step's inputs";
+  private static final String DOWNLOAD = "a step's results";
+
+  private final Context context;
+  private final String name;
+  private final int major;
+  private final int minor;
+  private final int multiprocessors;
+  private final boolean graphs;
+  private final Stream stream;
+  private final CudaMemory memory;
+  private final BounceBuffers bounce;
+  private final Map<String, Module> modules = new HashMap<>();
+  private @Nullable CudaKernels kernels;
+  private @Nullable RecordedSteps recorded;
+  private boolean closed;
+
+  /** What is asked of a GPU before it is opened. */
+  private record Properties(String name, int major, int minor) {}
+
+  private CudaDevice(int ordinal, Context context, Properties properties) {
+    this.context = context;
+    this.major = properties.major();
+    this.minor = properties.minor();
+    this.name = "cuda:" + ordinal + " (" + properties.name() + ", sm_" + major + minor + ")";
+    context.enter();
+    boolean blocking = Boolean.getBoolean(BLOCKING_PROPERTY);
+    graphs = !blocking && !"false".equals(System.getProperty(GRAPHS_PROPERTY));
+    multiprocessors = context.attribute(CudaDriver.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT());
+    stream = new Stream(context, blocking);
+    memory = new CudaMemory(context, stream);
+    bounce = new BounceBuffers(stream);
+  }
+
+  /** How many GPUs there are; 0 where {@link #unavailable()} says why. */
+  public static int count() {
+    try {
+      return unusableDriver().isPresent() ? 0 : deviceCount();
+    } catch (CudaException e) {
+      return 0;
+    }
+  }
+
+  /** Why the first GPU cannot be used, and what to do about it; empty where it can. */
+  public static Optional<String> unavailable() {
+    return unavailable(0);
+  }
+
+  /**
+   * Why a GPU cannot be used, and what to do about it, in one line; empty where it can.
+   *
+   * @param ordinal its number, from 0
+   */
+  public static Optional<String> unavailable(int ordinal) {
+    try {
+      return unusableDriver()
+          .or(() -> unusableDevice(ordinal))
+          .or(() -> missingKernels(ordinal, properties(ordinal)));
+    } catch (CudaException e) {
+      return Optional.of("cuda:" + ordinal + " does not answer: " + e.getMessage());
+    }
+  }
+
+  private static Optional<String> unusableDriver() {
+    Optional<String> missing = CudaDriverLibrary.missing();
+    if (missing.isPresent()) {
+      return missing;
+    }
+    int version = driverVersion();
+    if (version < LEAST_DRIVER) {
+      return Optional.of(
+          "the NVIDIA driver is too old: it supports CUDA "
+              + version(version)
+              + ", and "
+              + version(LEAST_DRIVER)
+              + " is needed; install driver 580 or newer");
+    }
+    int initialised = CudaDriver.cuInit(0);
+    if (initialised == CudaDriver.CUDA_SUCCESS()) {
+      return Optional.empty();
+    }
+    if (initialised == CudaDriver.CUDA_ERROR_NO_DEVICE()) {
+      return Optional.of(noDevice());
+    }
+    return Optional.of(
+        "the CUDA driver does not start: cuInit: "
+            + DriverErrors.describe(initialised)
+            + "; see what nvidia-smi says, and whether driver and library have the same version");
+  }
+
+  private static Optional<String> unusableDevice(int ordinal) {
+    int devices = deviceCount();
+    if (devices == 0) {
+      return Optional.of(noDevice());
+    }
+    if (ordinal < 0 || ordinal >= devices) {
+      return Optional.of(
+          "there is no cuda:" + ordinal + ": the " + devices + " GPUs are numbered from 0");
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<String> missingKernels(int ordinal, Properties properties) {
+    if (KernelResources.families().isEmpty()) {
+      return Optional.of(
+          "this build has no CUDA kernels, because it was made without nvcc; install the CUDA"
+              + " toolkit 13 and build again");
+    }
+    String gpu = "cuda:" + ordinal + " (" + properties.name() + ", compute capability ";
+    String capability = properties.major() + "." + properties.minor() + ")";
+    if (properties.major() < KernelResources.LEAST_MAJOR) {
+      return Optional.of(
+          gpu
+              + capability
+              + " is too old: "
+              + KernelResources.LEAST_MAJOR
+              + ".0 or newer (Ampere) is needed");
+    }
+    for (String family : KernelResources.families()) {
+      if (KernelResources.choose(family, properties.major(), properties.minor()).isEmpty()) {
+        return Optional.of(
+            "this build has no kernels of the family "
+                + family
+                + " for "
+                + gpu
+                + capability
+                + "; build it without WEIR_CUDA_ARCHITECTURES");
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static String noDevice() {
+    return "the CUDA driver finds no GPU; see what nvidia-smi says, whether CUDA_VISIBLE_DEVICES"
+        + " hides them, and whether a container was given them (--gpus all)";
+  }
+
+  private static int deviceCount() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocate(JAVA_INT);
+      DriverErrors.check(
+          CudaDriver.cuDeviceGetCount(count), "cuDeviceGetCount", "counting devices");
+      return count.get(JAVA_INT, 0);
+    }
+  }
+
+  private static int driverVersion() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment version = arena.allocate(JAVA_INT);
+      DriverErrors.check(
+          CudaDriver.cuDriverGetVersion(version), "cuDriverGetVersion", "the driver's version");
+      return version.get(JAVA_INT, 0);
+    }
+  }
+
+  /** As the driver counts versions: 13000 is 13.0. */
+  private static String version(int version) {
+    return version / DRIVER_MAJOR + "." + version % DRIVER_MAJOR / DRIVER_MINOR;
+  }
+
+  private static Properties properties(int ordinal) {
+    String purpose = "the properties of cuda:" + ordinal;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(JAVA_INT);
+      DriverErrors.check(CudaDriver.cuDeviceGet(value, ordinal), "cuDeviceGet", purpose);
+      int device = value.get(JAVA_INT, 0);
+      MemorySegment text = arena.allocate(MAX_NAME_BYTES);
+      DriverErrors.check(
+          CudaDriver.cuDeviceGetName(text, MAX_NAME_BYTES, device), "cuDeviceGetName", purpose);
+      int[] capability = new int[2];
+      int[] attributes = {
+        CudaDriver.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR(),
+        CudaDriver.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR()
+      };
+      for (int i = 0; i < attributes.length; i++) {
+        DriverErrors.check(
+            CudaDriver.cuDeviceGetAttribute(value, attributes[i], device),
+            "cuDeviceGetAttribute",
+            purpose);
+        capability[i] = value.get(JAVA_INT, 0);
+      }
+      return new Properties(text.getString(0), capability[0], capability[1]);
+    }
+  }
+
+  /**
+   * Opens a GPU.
+   *
+   * @param ordinal its number, from 0
+   * @throws IllegalStateException if it is {@link #unavailable(int)}
+   */
+  public static CudaDevice open(int ordinal) {
+    Optional<String> reason = unavailable(ordinal);
+    if (reason.isPresent()) {
+      throw new IllegalStateException(reason.get());
+    }
+    Context context = Context.open(ordinal);
+    try {
+      return new CudaDevice(ordinal, context, properties(ordinal));
+    } catch (RuntimeException e) {
+      context.close(); // gives back all that was made in it
+      throw e;
+    }
+  }
+
+  Context context() {
+    return context;
+  }
+
+  /** The queue of all work on this device. */
+  Stream stream() {
+    return stream;
+  }
+
+  /** How many blocks run at a time, at one per multiprocessor. */
+  int multiprocessors() {
+    return multiprocessors;
+  }
+
+  /** A family's kernels, loaded at the first call for it. */
+  Module module(String family) {
+    context.enter();
+    return modules.computeIfAbsent(family, f -> Module.load(context, f, major, minor));
+  }
+
+  /** How many graphs of recorded steps are kept. */
+  int graphs() {
+    RecordedSteps steps = recorded;
+    return steps == null ? 0 : steps.graphs();
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public DType weightType(DType checkpoint) {
+    return checkpoint == DType.F16 ? DType.F16 : DType.BF16;
+  }
+
+  @Override
+  public DType activationType(DType weights) {
+    return weightType(weights);
+  }
+
+  @Override
+  public DType kvType(DType weights) {
+    return weightType(weights);
+  }
+
+  @Override
+  public DeviceBuffer allocate(long bytes, String purpose) {
+    context.enter();
+    return memory.allocate(bytes, purpose);
+  }
+
+  @Override
+  public void free(Buffer buffer) {
+    context.enter();
+    RecordedSteps steps = recorded;
+    if (steps != null) {
+      steps.forgetAll();
+    }
+    memory.free(buffer);
+  }
+
+  @Override
+  public Staging staging(long bytes, String purpose) {
+    context.enter();
+    DeviceBuffer buffer = memory.allocateMirrored(bytes, purpose);
+    return new Staging(buffer.mirror(), buffer);
+  }
+
+  @Override
+  public void upload(Staging staging, long offset, long bytes) {
+    Objects.checkFromIndexSize(offset, bytes, staging.device().bytes());
+    context.enter();
+    if (bytes > 0) {
+      long host = staging.host().address() + offset;
+      stream.copyIn(staging.device().address() + offset, host, bytes, UPLOAD);
+    }
+  }
+
+  @Override
+  public void download(Staging staging, long bytes, Completion completion) {
+    Objects.checkFromIndexSize(0, bytes, staging.device().bytes());
+    if (!(completion instanceof Event event) || event.context() != context) {
+      throw new IllegalArgumentException("a completion of another device");
+    }
+    context.enter();
+    if (bytes > 0) {
+      stream.copyOut(staging.host().address(), staging.device().address(), bytes, DOWNLOAD);
+    }
+    event.record(stream);
+  }
+
+  @Override
+  public Completion completion() {
+    context.enter();
+    return new Event(context, "a step");
+  }
+
+  @Override
+  public boolean asynchronous() {
+    return true;
+  }
+
+  @Override
+  public void reserve(StepLimits limits) {
+    if (kernels != null) {
+      throw new IllegalStateException("a device is reserved for one model: open it anew");
+    }
+    context.enter();
+    CudaKernels opened = new CudaKernels(this, limits);
+    kernels = opened;
+    recorded = new RecordedSteps(opened, stream, limits, graphs);
+  }
+
+  @Override
+  public void compute(StepInputs step, StepProgram program) {
+    RecordedSteps steps = recorded;
+    if (steps == null) {
+      throw unreserved();
+    }
+    context.enter();
+    steps.compute(step, program);
+  }
+
+  /** Also into the host's side of staging memory, so that both sides stay the same. */
+  @Override
+  public void write(Buffer destination, long offset, MemorySegment source) {
+    DeviceBuffer buffer = own(destination);
+    Objects.checkFromIndexSize(offset, source.byteSize(), buffer.bytes());
+    context.enter();
+    bounce.write(buffer.address() + offset, source);
+    if (!buffer.mirror().equals(MemorySegment.NULL)) {
+      MemorySegment.copy(source, 0, buffer.mirror(), offset, source.byteSize());
+    }
+  }
+
+  @Override
+  public void read(Buffer source, long offset, MemorySegment destination) {
+    DeviceBuffer buffer = own(source);
+    Objects.checkFromIndexSize(offset, destination.byteSize(), buffer.bytes());
+    context.enter();
+    bounce.read(buffer.address() + offset, destination);
+  }
+
+  private static DeviceBuffer own(Buffer buffer) {
+    return switch (buffer) {
+      case DeviceBuffer device -> device;
+      case HostBuffer host ->
+          throw new IllegalArgumentException("memory of another device: " + host);
+    };
+  }
+
+  @Override
+  public LinearWeight allocateLinear(DType type, int rows, int columns, String purpose) {
+    if (rows < 1 || columns < 1) {
+      throw new IllegalArgumentException(
+          purpose + ": a weight of shape [" + rows + "][" + columns + "]");
+    }
+    if (type != DType.BF16 && type != DType.F16) {
+      throw new IllegalArgumentException(
+          purpose + ": weights on a GPU are BF16 or F16, not " + type);
+    }
+    throw new UnsupportedOperationException("linear has no CUDA kernel yet");
+  }
+
+  @Override
+  public void pack(LinearWeight weight, int firstRow, int count, MemorySegment source) {
+    Objects.checkFromIndexSize(firstRow, count, weight.rows());
+    throw new UnsupportedOperationException("linear has no CUDA kernel yet");
+  }
+
+  @Override
+  public KvArena allocateKv(KvShape shape, int blocks) {
+    if (blocks < 1) {
+      throw new IllegalArgumentException("a KV cache of " + blocks + " blocks");
+    }
+    long bytes = Math.multiplyExact(shape.blockBytes(), blocks);
+    return new KvArena(shape, blocks, allocate(bytes, "the KV cache"));
+  }
+
+  /**
+   * @throws IllegalStateException before {@link #reserve}
+   */
+  @Override
+  public Kernels kernels() {
+    CudaKernels opened = kernels;
+    if (opened == null) {
+      throw unreserved();
+    }
+    return opened;
+  }
+
+  private static IllegalStateException unreserved() {
+    return new IllegalStateException("call reserve before the first op");
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    if (!context.isLost()) {
+      context.enter();
+    }
+    RecordedSteps steps = recorded;
+    if (steps != null) {
+      steps.close();
+    }
+    bounce.close();
+    memory.close();
+    modules.values().forEach(Module::close);
+    stream.close();
+    context.close();
+  }
+}
