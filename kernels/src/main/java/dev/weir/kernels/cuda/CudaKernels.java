@@ -36,9 +36,19 @@ final class CudaKernels implements Kernels {
     LAUNCH
   }
 
+  /** In place of the counts' address: every row is there. */
+  private static final long ALL_ROWS = 0;
+
   private final Context context;
   private final DType activation;
+  private final CudaNorm norm;
+  private final CudaActivation activations;
+  private final CudaSample sample;
   private Mode mode = Mode.ALONE;
+
+  /** Address of the counts of the step whose program is launched. */
+  private long counts;
+
   private StepRules rules = new StepRules();
 
   /**
@@ -49,6 +59,14 @@ final class CudaKernels implements Kernels {
   CudaKernels(CudaDevice device, StepLimits limits) {
     context = device.context();
     activation = limits.activation();
+    Stream stream = device.stream();
+    norm = new CudaNorm(device.module("norm"), stream, activation);
+    activations = new CudaActivation(device.module("activation"), stream, activation);
+    sample =
+        new CudaSample(
+            device.module("sample"),
+            stream,
+            device.allocate(CudaSample.SCRATCH_BYTES, "scratch space of sampling"));
   }
 
   /** Has the program's ops note what they ask of a step of this size. Launches nothing. */
@@ -66,6 +84,7 @@ final class CudaKernels implements Kernels {
 
   /** Launches the program's ops, for a step that was checked. */
   void launch(StepProgram program, StepInputs sized) {
+    counts = sized.counts().address();
     mode = Mode.LAUNCH;
     try {
       program.run(sized);
@@ -123,7 +142,7 @@ final class CudaKernels implements Kernels {
     requireFloats(weight, dim, "addRmsNorm: weight");
     requireActivations(out, elements, "addRmsNorm: out");
     if (launches(rows)) {
-      throw missing("addRmsNorm");
+      norm.addRmsNorm(rows, dim, residual, delta, weight, epsilon, out);
     }
   }
 
@@ -147,7 +166,7 @@ final class CudaKernels implements Kernels {
     requireFloats(weight, dim, "gatherAddRmsNorm: weight");
     requireActivations(out, (long) step.samples() * dim, "gatherAddRmsNorm: out");
     if (launches(step.samples())) {
-      throw missing("gatherAddRmsNorm");
+      norm.gatherAddRmsNorm(step, dim, residual, delta, weight, epsilon, out);
     }
   }
 
@@ -228,7 +247,7 @@ final class CudaKernels implements Kernels {
     requireActivations(gateUp, 2 * elements, "gatedActivation: gateUp");
     requireActivations(out, elements, "gatedActivation: out");
     if (launches(rows)) {
-      throw missing("gatedActivation");
+      activations.gatedActivation(rows, width, gateUp, out);
     }
   }
 
@@ -247,7 +266,8 @@ final class CudaKernels implements Kernels {
       case LAUNCH -> {}
     }
     if (launches(rows)) {
-      throw missing("sample");
+      sample.sample(
+          mode == Mode.LAUNCH ? counts : ALL_ROWS, rows, vocabulary, logits, parameters, results);
     }
   }
 
