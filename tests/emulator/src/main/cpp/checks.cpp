@@ -129,12 +129,9 @@ inline bool ordered_in_block(uint32_t then, int who, const Thread &thread) {
   return then < block_tick || (who / WARP == thread.warp->index && then < thread.warp->tick);
 }
 
-inline void check_write_before(Cell &cell, Thread &thread, const void *site, Access access, uintptr_t address,
-                               size_t bytes, bool whole_warp) {
+void check_recent_write(const Cell &cell, Thread &thread, const void *site, Access access, uintptr_t address,
+                        size_t bytes, bool whole_warp) {
   const uint32_t then = cell.write_tick;
-  if (then < launch_first) {
-    return;
-  }
   const int who = cell.writer & THREAD_MASK;
   if ((cell.writer & IN_FLIGHT) != 0 && then >= block_first) {
     char line[256], why[512];
@@ -151,6 +148,16 @@ inline void check_write_before(Cell &cell, Thread &thread, const void *site, Acc
                                  (who == thread.index && !whole_warp && (cell.writer & MANY_ATOMIC) == 0);
   if (!ordered) {
     race(thread, site, access, address, bytes, "wrote", then, cell.writer, cell.write_site);
+  }
+}
+
+inline void check_write_before(const Cell &cell, Thread &thread, const void *site, Access access, uintptr_t address,
+                               size_t bytes, bool whole_warp) {
+  const uint32_t then = cell.write_tick;
+  const bool before_launch = then < launch_first;
+  const bool before_barrier = then >= block_first && then < block_tick && (cell.writer & IN_FLIGHT) == 0;
+  if (!before_launch && !before_barrier) {
+    check_recent_write(cell, thread, site, access, address, bytes, whole_warp);
   }
 }
 

@@ -66,7 +66,7 @@ public:
   static constexpr size_t CHUNK_BYTES = 16 * 1024; // a multiple of every access's alignment
 
 private:
-  static constexpr size_t MAX_CHUNKS = 1024; // 160 MiB of cells
+  static constexpr size_t MAX_CHUNKS = 2048; // 320 MiB of cells, for 32 MiB of memory
   static constexpr size_t RECENT = 256;
   struct Recent {
     uintptr_t chunk = UINTPTR_MAX;
