@@ -1,7 +1,6 @@
 // Rows into and out of the packed form of a weight (packed.h).
 //
 // Bytes: embed reads and writes 2·T·K; pack reads and writes 2·N·K.
-#include "arguments.h"
 #include "packed.h"
 
 namespace weir {
@@ -11,7 +10,9 @@ constexpr int PACK_THREADS = 256;
 constexpr int RESULT_BYTES = 192; // SampleLayout.RESULT_BYTES; the drawn token is a row's first field
 
 struct EmbedArguments {
-  StepArrays step;
+  const int32_t *counts;      // of StepArrays, as are the next two
+  const int32_t *token_ids;   // [T]
+  const unsigned char *drawn; // or null
   const unsigned char *table;
   uint16_t *out; // [rows][columns]
   int64_t vocabulary;
@@ -20,12 +21,12 @@ struct EmbedArguments {
 
 // The token at place `token` of the step, or -1 where there is none.
 WEIR_DEVICE int64_t resolve_token(const EmbedArguments &arguments, int64_t token) {
-  if (token >= arguments.step.counts[0]) {
+  if (token >= arguments.counts[0]) {
     return -1;
   }
-  int64_t id = arguments.step.token_ids[token];
-  if (id < 0 && arguments.step.drawn != nullptr) {
-    id = *reinterpret_cast<const int32_t *>(arguments.step.drawn + (-1 - id) * RESULT_BYTES);
+  int64_t id = arguments.token_ids[token];
+  if (id < 0 && arguments.drawn != nullptr) {
+    id = *reinterpret_cast<const int32_t *>(arguments.drawn + (-1 - id) * RESULT_BYTES);
   }
   return id < arguments.vocabulary ? id : -1;
 }
