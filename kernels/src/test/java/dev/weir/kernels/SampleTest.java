@@ -7,10 +7,13 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -18,8 +21,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 class SampleTest {
   private static final float BAN = Float.NEGATIVE_INFINITY;
 
+  /** Every device once: logits are F32, whatever the weights are. */
   static List<DeviceCase> devices() {
-    return DeviceCase.all().stream().filter(d -> d.weights() == DType.F32).toList();
+    Set<String> seen = new HashSet<>();
+    return DeviceCase.all().stream().filter(d -> seen.add(d.name())).toList();
   }
 
   @ParameterizedTest
@@ -49,6 +54,91 @@ class SampleTest {
       }
       assertThat(certain).as("rows that rounding cannot decide").isGreaterThan(drawn * 95 / 100);
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void large_vocabularies_draw_what_the_float64_oracle_draws(DeviceCase device) {
+    List<Consumer<SampleRows.Row>> settings =
+        List.of(
+            row -> row.temperature = 0,
+            row -> row.temperature = 1,
+            row -> row.topK = 20,
+            row -> row.topP = 0.95f,
+            row -> row.minP = 0.05f,
+            row -> { // cut by all three
+              row.topK = 1000;
+              row.minP = 1e-4f;
+              row.topP = 0.9f;
+            },
+            row -> { // nearly all are kept
+              row.temperature = 3;
+              row.topP = 0.99f;
+            },
+            row -> { // a long output
+              row.repetition = 1.3f;
+              row.penalties =
+                  IntStream.range(0, 3000).boxed().collect(Collectors.toMap(i -> 13 * i, i -> i));
+              row.frequency = 0.01f;
+            });
+    try (DeviceFixture fixture = device.open()) {
+      Random random = Seeds.random(5);
+      List<SampleRows.Row> rows = new ArrayList<>();
+      for (int i = 0; i < 2 * settings.size(); i++) {
+        SampleRows.Row row = new SampleRows.Row(DeviceFixture.normals(random, 50_257));
+        for (int token = 0; token < row.logits.length; token++) {
+          row.logits[token] *= 3;
+        }
+        row.temperature = 0.8f;
+        row.seed = random.nextLong();
+        row.position = i;
+        settings.get(i / 2).accept(row);
+        rows.add(row);
+      }
+      assertDrawnAsTheOracleDraws(fixture, rows);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void of_equal_logits_those_with_smaller_ids_are_kept(DeviceCase device) {
+    try (DeviceFixture fixture = device.open()) {
+      Random random = Seeds.random(6);
+      List<SampleRows.Row> rows = new ArrayList<>();
+      for (int i = 0; i < 12; i++) {
+        SampleRows.Row row = new SampleRows.Row(new float[5003]);
+        Arrays.fill(row.logits, 2.5f);
+        row.logits[random.nextInt(5003)] = BAN;
+        row.temperature = 500;
+        row.seed = random.nextLong();
+        if (i % 2 == 0) {
+          row.topK = i % 4 == 0 ? 7 : 3000;
+        }
+        if (i % 3 == 0) {
+          row.topP = 0.5f;
+        }
+        row.minP = 0.01f;
+        if (i >= 6) { // far above all others, whose order still decides
+          row.logits[random.nextInt(5003)] = 1000;
+        }
+        rows.add(row);
+      }
+      assertDrawnAsTheOracleDraws(fixture, rows);
+    }
+  }
+
+  private static void assertDrawnAsTheOracleDraws(
+      DeviceFixture fixture, List<SampleRows.Row> rows) {
+    List<SampleRows.Result> results = SampleRows.sample(fixture, rows);
+    int certain = 0;
+    for (int r = 0; r < rows.size(); r++) {
+      SampleOracle.Draw expected = SampleOracle.draw(rows.get(r));
+      if (expected.certain()) {
+        certain++;
+        assertThat(results.get(r).token()).as("row %s", r).isEqualTo(expected.token());
+      }
+    }
+    assertThat(certain).as("rows that rounding cannot decide").isGreaterThan(rows.size() / 2);
   }
 
   @ParameterizedTest
