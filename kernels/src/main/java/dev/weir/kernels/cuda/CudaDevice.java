@@ -64,6 +64,7 @@ public final class CudaDevice implements Device {
   private final CudaMemory memory;
   private final BounceBuffers bounce;
   private final Map<String, Module> modules = new HashMap<>();
+  private @Nullable WeightPacker packer;
   private @Nullable CudaKernels kernels;
   private @Nullable RecordedSteps recorded;
   private boolean closed;
@@ -408,9 +409,12 @@ public final class CudaDevice implements Device {
     };
   }
 
+  /**
+   * @throws IllegalArgumentException if the type is not BF16 or F16, or a side is too long
+   */
   @Override
   public LinearWeight allocateLinear(DType type, int rows, int columns, String purpose) {
-    if (rows < 1 || columns < 1) {
+    if (rows < 1 || columns < 1 || columns > WeightPacker.MAX_COLUMNS) {
       throw new IllegalArgumentException(
           purpose + ": a weight of shape [" + rows + "][" + columns + "]");
     }
@@ -418,13 +422,21 @@ public final class CudaDevice implements Device {
       throw new IllegalArgumentException(
           purpose + ": weights on a GPU are BF16 or F16, not " + type);
     }
-    throw new UnsupportedOperationException("linear has no CUDA kernel yet");
+    DeviceBuffer packed = allocate(PackedWeights.bytes(rows, columns), purpose);
+    return new LinearWeight(type, rows, columns, packed, null);
   }
 
   @Override
   public void pack(LinearWeight weight, int firstRow, int count, MemorySegment source) {
     Objects.checkFromIndexSize(firstRow, count, weight.rows());
-    throw new UnsupportedOperationException("linear has no CUDA kernel yet");
+    own(weight.packed());
+    context.enter();
+    WeightPacker opened = packer;
+    if (opened == null) {
+      opened = new WeightPacker(module("embed"), stream, bounce, memory);
+      packer = opened;
+    }
+    opened.pack(weight, firstRow, count, source);
   }
 
   @Override

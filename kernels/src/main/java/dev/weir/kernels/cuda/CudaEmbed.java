@@ -6,17 +6,14 @@ import dev.weir.kernels.StepInputs;
 
 /** Launches {@code embed.cu}: a block per row. Sizes of buffers were checked. */
 final class CudaEmbed {
-  private static final int EMBED_ARGUMENTS = 7;
-  private static final int PACK_ARGUMENTS = 5;
+  private static final int ARGUMENTS = 7;
 
   private final Stream stream;
   private final Launch embed;
-  private final Launch pack;
 
   CudaEmbed(Module module, Stream stream) {
     this.stream = stream;
-    embed = new Launch(module, "embed", EMBED_ARGUMENTS);
-    pack = new Launch(module, "pack_rows", PACK_ARGUMENTS);
+    embed = new Launch(module, "embed", ARGUMENTS);
   }
 
   /** Rows of tokens outside the vocabulary, and those behind the step's, become zeros. */
@@ -31,21 +28,6 @@ final class CudaEmbed {
         .set(5, table.rows())
         .set(6, table.columns())
         .grid(step.tokens(), 1, 1)
-        .on(stream);
-  }
-
-  /**
-   * Packs rows.
-   *
-   * @param source address of {@code count} row-major rows on the device
-   */
-  void pack(LinearWeight weight, int firstRow, int count, long source) {
-    pack.set(0, source)
-        .set(1, weight.packed().address())
-        .set(2, firstRow)
-        .set(3, count)
-        .set(4, weight.columns())
-        .grid(count, 1, 1)
         .on(stream);
   }
 }

@@ -41,6 +41,8 @@ final class CudaKernels implements Kernels {
 
   private final Context context;
   private final DType activation;
+  private final CudaEmbed embed;
+  private final CudaLinear linear;
   private final CudaNorm norm;
   private final CudaActivation activations;
   private final CudaSample sample;
@@ -60,6 +62,14 @@ final class CudaKernels implements Kernels {
     context = device.context();
     activation = limits.activation();
     Stream stream = device.stream();
+    embed = new CudaEmbed(device.module("embed"), stream);
+    linear =
+        new CudaLinear(
+            device.module("linear"),
+            stream,
+            device.multiprocessors(),
+            activation,
+            device.allocate(CudaLinear.SCRATCH_BYTES, "scratch space of linear"));
     norm = new CudaNorm(device.module("norm"), stream, activation);
     activations = new CudaActivation(device.module("activation"), stream, activation);
     sample =
@@ -119,9 +129,10 @@ final class CudaKernels implements Kernels {
       case GATHER -> rules.inVocabulary(table.rows());
       case LAUNCH -> {}
     }
+    requireWeight(table, "embed");
     requireActivations(out, (long) step.tokens() * table.columns(), "embed: out");
     if (launches(step.tokens())) {
-      throw missing("embed");
+      embed.embed(step, table, out);
     }
   }
 
@@ -177,7 +188,7 @@ final class CudaKernels implements Kernels {
     requireActivations(in, (long) rows * weight.columns(), "linear: in");
     requireActivations(out, (long) rows * weight.rows(), "linear: out");
     if (launches(rows)) {
-      throw missing("linear");
+      linear.linear(rows, in, weight, out);
     }
   }
 
@@ -188,7 +199,7 @@ final class CudaKernels implements Kernels {
     requireActivations(in, (long) rows * head.columns(), "logits: in");
     requireFloats(out, (long) rows * head.rows(), "logits: out");
     if (launches(rows)) {
-      throw missing("logits");
+      linear.logits(rows, in, head, out);
     }
   }
 
@@ -300,9 +311,11 @@ final class CudaKernels implements Kernels {
               + ", not of "
               + weight.type());
     }
+    long bytes = PackedWeights.bytes(weight.rows(), weight.columns());
+    require(weight.packed(), bytes, 1, op + ": weight");
     Buffer bias = weight.bias();
     if (bias != null) {
-      requireFloats(bias, weight.rows(), op);
+      requireFloats(bias, weight.rows(), op + ": bias");
     }
   }
 
