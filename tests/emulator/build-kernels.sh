@@ -27,14 +27,16 @@ else
   sources=("$cuda"/*.cu)
 fi
 
-newest_header=$(ls -t "$cuda"/*.h "$core"/*.h "$0" | head -1)
+newest_of() { ls -t "$@" "$here"/build-kernels.sh | head -1; }
+kernel_headers=$(newest_of "$cuda"/*.h "$core"/{emulated,launch}.h)
+core_headers=$(newest_of "$cuda"/vocabulary.h "$core"/{emulated,launch,emulator,fiber,checks,order,shadow}.h)
 flags=(-std=c++17 -O2 -g1 -fPIC -ffp-contract=off -fvisibility=hidden -I "$cuda" -I "$core")
 kernel_flags=(-x c++ -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi)
 
-compile() { # OBJECT SOURCE FLAG...
-  local object=$1 source=$2
-  shift 2
-  if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest_header" ]; then
+compile() { # OBJECT SOURCE NEWEST_HEADER FLAG...
+  local object=$1 source=$2 header=$3
+  shift 3
+  if [ "$object" -nt "$source" ] && [ "$object" -nt "$header" ]; then
     return
   fi
   mkdir -p "$(dirname "$object")"
@@ -47,12 +49,12 @@ library() { # NAME; flags for the core and for the kernels in core_flags and che
   for source in "$core"/{emulator,fiber,collectives,copies,report,checks,order}.cpp; do
     object=$out/$name/$(basename "$source" .cpp).o
     objects+=("$object")
-    compile "$object" "$source" -Wall -Wextra -Werror -Wno-psabi "${core_flags[@]}" & jobs+=($!)
+    compile "$object" "$source" "$core_headers" -Wall -Wextra -Werror -Wno-psabi "${core_flags[@]}" & jobs+=($!)
   done
   for source in "${sources[@]}"; do
     object=$out/$name/$(basename "$source" .cu).cu.o
     objects+=("$object")
-    compile "$object" "$source" "${kernel_flags[@]}" "${check_flags[@]}" & jobs+=($!)
+    compile "$object" "$source" "$kernel_headers" "${kernel_flags[@]}" "${check_flags[@]}" & jobs+=($!)
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
       wait -n || true # its exit status is asked for below
     done
