@@ -44,7 +44,9 @@ constexpr int SEARCH_LEVELS = 5;
 static_assert(BUCKETS == 1 << SEARCH_BITS && MAX_CHUNKS == SAMPLE_THREADS, "");
 
 constexpr uint64_t NO_CANDIDATE = ~0ull;
-constexpr uint64_t LARGEST_WEIGHT = 1ull << 44; // so that the sum over a vocabulary stays below 2^63
+constexpr int WEIGHT_BITS = 44; // behind the point, so that the sum over a vocabulary stays below 2^63
+constexpr uint64_t LARGEST_WEIGHT = 1ull << WEIGHT_BITS;
+constexpr double LN_2 = 0.693147180559945309;
 constexpr float BANNED = -__builtin_huge_valf();
 
 struct SampleRow { // SampleLayout.ROW_BYTES
@@ -542,23 +544,32 @@ WEIR_DEVICE void count_buckets(SampleScratch &scratch, const SampleRow &row, flo
     counts[b] = 0;
   }
   sync_block();
-  uint64_t above = 0;
+  uint64_t above = 0, far = 0, far_weight = 0;
 #pragma unroll
   for (int i = 0; i < LANE_TOKENS; i++) {
     if (x[i] > BANNED) {
       const float weight = weight_of(x[i], max, row.temperature);
       const uint64_t fixed = fixed_point(weight);
       const int bucket = bucket_of(x[i], max);
-      if (fixed != 0) {
-        atomic_add(&weights[bucket], fixed);
+      if (bucket == BUCKETS - 1) { // most of a chunk may be there: its threads would queue
+        far++;
+        far_weight += fixed;
+      } else {
+        atomic_add(&counts[bucket], 1);
+        if (fixed != 0) {
+          atomic_add(&weights[bucket], fixed);
+        }
       }
-      atomic_add(&counts[bucket], 1);
       above += weight >= row.min_p;
     }
   }
-  if (row.min_p > 0) {
-    above = block_sum(above, shared->warps);
-    if (thread_index() == 0 && above != 0) {
+  far = block_sum(far, shared->warps);
+  far_weight = block_sum(far_weight, shared->warps);
+  above = row.min_p > 0 ? block_sum(above, shared->warps) : 0;
+  if (thread_index() == 0) {
+    counts[BUCKETS - 1] = static_cast<int32_t>(far);
+    weights[BUCKETS - 1] = far_weight;
+    if (above != 0) {
       atomic_add(&scratch.above_min_p, static_cast<int32_t>(above));
     }
   }
@@ -571,12 +582,12 @@ WEIR_DEVICE void count_buckets(SampleScratch &scratch, const SampleRow &row, flo
   }
 }
 
-// log(sum · 2^-44): the exponent apart, so that the rest is small and its logarithm exact to a few 2^-24.
+// log(sum · 2^-WEIGHT_BITS): the exponent apart, so that the rest is small and its logarithm exact to a few 2^-24.
 WEIR_DEVICE double log_of(uint64_t sum) {
   const uint32_t bits = bits_of(static_cast<float>(sum));
-  const int exponent = static_cast<int>(bits >> 23) - 127 - 44;
+  const int exponent = static_cast<int>(bits >> 23) - 127 - WEIGHT_BITS;
   const float mantissa = float_of((bits & 0x7FFFFFu) | 0x3F800000u);
-  return exponent * 0.693147180559945309 + static_cast<double>(logarithm(mantissa));
+  return exponent * LN_2 + static_cast<double>(logarithm(mantissa));
 }
 
 // The logarithm of the sum of the exponentials of a row's raw logits.
