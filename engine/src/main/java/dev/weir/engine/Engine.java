@@ -8,7 +8,6 @@ import dev.weir.engine.model.ModelConfigReader;
 import dev.weir.engine.model.Transformer;
 import dev.weir.engine.model.Weights;
 import dev.weir.engine.plan.CostModel;
-import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
@@ -120,9 +119,7 @@ public final class Engine implements AutoCloseable {
     KvArena arena =
         device.allocateKv(
             transformer.kvShape(), kvBlocks(options, transformer.kvShape(), contextLength));
-    PlanLimits limits =
-        PlanLimits.withStepTokens(options.stepTokens())
-            .withLatencyTarget(new LatencyTarget.Factor(options.latencyTarget()));
+    PlanLimits limits = PlanLimits.of(options.stepTokens(), options.scheduling());
     return new StepLoop(
         device,
         transformer,

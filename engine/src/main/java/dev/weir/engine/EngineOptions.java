@@ -1,6 +1,7 @@
 package dev.weir.engine;
 
 import dev.weir.engine.model.LoadProgress;
+import dev.weir.engine.plan.Scheduling;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.OptionalInt;
@@ -21,8 +22,7 @@ import java.util.function.Consumer;
  * @param kvBytes memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} % of the
  *     machine's memory, or what all slots together can use if that is less
  * @param stepTokens the most tokens of one step
- * @param latencyTarget how much longer a step with prefill may take than one without, as a factor
- *     above 1
+ * @param scheduling how the time of steps is shared between prompts and streams
  * @param reusePrefixes whether computed prefixes are kept and found again
  * @param progress hears how far loading is
  */
@@ -35,7 +35,7 @@ public record EngineOptions(
     int queue,
     OptionalLong kvBytes,
     int stepTokens,
-    double latencyTarget,
+    Scheduling scheduling,
     boolean reusePrefixes,
     LoadProgress progress) {
 
@@ -66,9 +66,6 @@ public record EngineOptions(
    */
   public static final int DEFAULT_STEP_TOKENS = 512;
 
-  /** A step with prefill takes at most a quarter longer than one without. */
-  public static final double DEFAULT_LATENCY_TARGET = 1.25;
-
   /** Leaves room for the weights and for everything else on the machine. */
   public static final int DEFAULT_KV_PERCENT = 25;
 
@@ -96,7 +93,6 @@ public record EngineOptions(
     check(slots >= 1 && slots <= stepTokens, "slots", slots, "1 to the step's tokens");
     check(queue >= 0 && queue <= MAX_QUEUE, "queue", queue, "0 to " + MAX_QUEUE);
     check(kvBytes.isEmpty() || kvBytes.getAsLong() >= 1, "KV bytes", kvBytes, "at least 1");
-    check(latencyTarget > 1, "latency target", latencyTarget, "above 1");
   }
 
   private static void check(boolean holds, String what, Object found, String wanted) {
@@ -116,7 +112,7 @@ public record EngineOptions(
         DEFAULT_QUEUE,
         OptionalLong.empty(),
         DEFAULT_STEP_TOKENS,
-        DEFAULT_LATENCY_TARGET,
+        Scheduling.DEFAULT,
         true,
         LoadProgress.SILENT);
   }
@@ -156,9 +152,9 @@ public record EngineOptions(
     return with(changed -> changed.stepTokens = value);
   }
 
-  /** These options with another {@link #latencyTarget}. */
-  public EngineOptions withLatencyTarget(double value) {
-    return with(changed -> changed.latencyTarget = value);
+  /** These options with another {@link #scheduling}. */
+  public EngineOptions withScheduling(Scheduling value) {
+    return with(changed -> changed.scheduling = value);
   }
 
   /** These options with another {@link #reusePrefixes}. */
@@ -187,7 +183,7 @@ public record EngineOptions(
     private int queue;
     private OptionalLong kvBytes;
     private int stepTokens;
-    private double latencyTarget;
+    private Scheduling scheduling;
     private boolean reusePrefixes;
     private LoadProgress progress;
 
@@ -200,7 +196,7 @@ public record EngineOptions(
       queue = from.queue;
       kvBytes = from.kvBytes;
       stepTokens = from.stepTokens;
-      latencyTarget = from.latencyTarget;
+      scheduling = from.scheduling;
       reusePrefixes = from.reusePrefixes;
       progress = from.progress;
     }
@@ -215,7 +211,7 @@ public record EngineOptions(
           queue,
           kvBytes,
           stepTokens,
-          latencyTarget,
+          scheduling,
           reusePrefixes,
           progress);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.model.LoadProgress;
+import dev.weir.engine.plan.Scheduling;
 import java.nio.file.Path;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -12,6 +13,8 @@ import org.junit.jupiter.api.Test;
 
 class EngineOptionsTest {
   private static final Path MODEL = Path.of("model");
+
+  private static final Scheduling SCHEDULING = Scheduling.DEFAULT.withMaxPrefills(3);
 
   @Test
   void eachChangeIsKeptBesideTheOthers() {
@@ -25,7 +28,7 @@ class EngineOptionsTest {
                 .withQueue(6)
                 .withKvBytes(7)
                 .withStepTokens(80)
-                .withLatencyTarget(2)
+                .withScheduling(SCHEDULING)
                 .withReusePrefixes(false)
                 .withProgress(progress))
         .isEqualTo(
@@ -38,7 +41,7 @@ class EngineOptionsTest {
                 6,
                 OptionalLong.of(7),
                 80,
-                2,
+                SCHEDULING,
                 false,
                 progress));
   }

@@ -47,7 +47,7 @@ public final class StepPlanner {
   public StepPlanner(PlanLimits limits, CostModel cost, int capacity) {
     this.limits = limits;
     this.cost = cost;
-    order = new PrefillOrder(limits.tenants(), capacity, limits.maxPrefills());
+    order = new PrefillOrder(limits.tenants(), capacity, limits.scheduling().maxPrefills());
   }
 
   /** Prompt tokens planned so far: what an entry that begins to wait now is waiting since. */
@@ -71,7 +71,7 @@ public final class StepPlanner {
     decodeWork.clear();
     order.begin(demand);
     boolean prefillWaits = order.waiting() > 0;
-    if (!(prefillWaits && limits.policy() instanceof PrefillFirst)) {
+    if (!(prefillWaits && limits.scheduling().policy() instanceof PrefillFirst)) {
       for (int entry = 0; entry < demand.size(); entry++) {
         if (demand.pending(entry) == 1) {
           plan.decode(entry, demand.prefix(entry));
@@ -82,7 +82,7 @@ public final class StepPlanner {
     int tokensLeft = limits.stepTokens() - plan.decodeRows();
     assert tokensLeft >= 0 : "more decode rows than a step has tokens";
     if (prefillWaits && tokensLeft > 0) {
-      switch (limits.policy()) {
+      switch (limits.scheduling().policy()) {
         case PrefillFirst first -> fill(demand, plan, tokensLeft, FREE);
         case FixedChunk(int tokens) -> fill(demand, plan, Math.min(tokens, tokensLeft), FREE);
         case TimeBudget budget -> {
@@ -108,8 +108,8 @@ public final class StepPlanner {
     if (cost.learnt() == 0) {
       fill(demand, plan, tokensLeft, FREE);
     } else {
-      budget = limits.latencyTarget().allowance(decodeNanos) + savedNanos;
-      double worst = decodeNanos * (limits.worstStep() - 1);
+      budget = limits.scheduling().latencyTarget().allowance(decodeNanos) + savedNanos;
+      double worst = decodeNanos * (limits.scheduling().worstStep() - 1);
       spent = fill(demand, plan, tokensLeft, Math.min(budget, worst));
     }
     if (plan.prefillTokens() == 0) {

@@ -188,8 +188,9 @@ class StepPlannerTest {
   void besideDecodeNoStepButASmallestChunkExceedsTheWorstStep() {
     teach(Machine.ORDINARY);
     PlanLimits limits =
-        PlanLimits.withStepTokens(STEP_TOKENS)
-            .withLatencyTarget(new LatencyTarget.Nanos(1e9)); // so high that only the cap binds
+        PlanLimits.of(
+            STEP_TOKENS, // a target so high that only the cap binds
+            Scheduling.DEFAULT.withLatencyTarget(new LatencyTarget.Nanos(1e9)));
     StepPlanner capped = new StepPlanner(limits, cost, SEQUENCES);
     for (int prefix = 0; prefix < 100_000; prefix += 1000) {
       demand.clear();
@@ -199,7 +200,7 @@ class StepPlannerTest {
       StepWork rows = new StepWork();
       rows.addDecode(5000);
       double factor = cost.predict(plan.work()) / cost.predict(rows);
-      if (factor > PlanLimits.DEFAULT_WORST_STEP) {
+      if (factor > Scheduling.DEFAULT_WORST_STEP) {
         assertThat(plan.length(1)).isEqualTo(PlanLimits.DEFAULT_FLOOR_CHUNK);
       }
     }
@@ -214,7 +215,8 @@ class StepPlannerTest {
     int tenants = 2 + random.nextInt(4);
     StepPlanner fair =
         new StepPlanner(
-            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(tenants, SEQUENCES),
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(SEQUENCES))
+                .withTenants(tenants),
             cost,
             SEQUENCES);
     long[] served = new long[tenants];
@@ -246,9 +248,7 @@ class StepPlannerTest {
   @Test
   void insideATenantShortPromptsGoFirstAndALongOneWaitsForAboutItsOwnLength() {
     int length = 20_000;
-    StepPlanner one =
-        new StepPlanner(
-            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(1, SEQUENCES), cost, SEQUENCES);
+    StepPlanner one = new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, SEQUENCES);
     long since = one.prefillServed();
     int others = 0;
     boolean begun = false;
@@ -273,7 +273,9 @@ class StepPlannerTest {
     int allowed = 3;
     StepPlanner staggered =
         new StepPlanner(
-            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(4, allowed), cost, SEQUENCES);
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(allowed)).withTenants(4),
+            cost,
+            SEQUENCES);
     int[] left = new int[SEQUENCES];
     java.util.Arrays.fill(left, 3000);
     boolean anyLeft = true;
@@ -297,17 +299,19 @@ class StepPlannerTest {
   @Test
   void theOtherPoliciesAreWhatTheirNamesSay() {
     teach(Machine.ORDINARY);
-    PlanLimits limits = PlanLimits.withStepTokens(STEP_TOKENS);
     demand.clear();
     demand.add(0, 5000, 1);
     demand.add(0, 50_000, 50_000);
-    new StepPlanner(limits.withPolicy(new Policy.PrefillFirst()), cost, SEQUENCES)
-        .plan(demand, plan);
+    under(new Policy.PrefillFirst()).plan(demand, plan);
     assertThat(plan.length(0)).isZero();
     assertThat(plan.length(1)).isEqualTo(STEP_TOKENS);
-    new StepPlanner(limits.withPolicy(new Policy.FixedChunk(200)), cost, SEQUENCES)
-        .plan(demand, plan);
+    under(new Policy.FixedChunk(200)).plan(demand, plan);
     assertThat(plan.length(0)).isEqualTo(1);
     assertThat(plan.length(1)).isEqualTo(200);
+  }
+
+  private StepPlanner under(Policy policy) {
+    PlanLimits limits = PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withPolicy(policy));
+    return new StepPlanner(limits, cost, SEQUENCES);
   }
 }

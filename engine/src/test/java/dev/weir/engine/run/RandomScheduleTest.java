@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
 import dev.weir.engine.plan.Policy;
+import dev.weir.engine.plan.Scheduling;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -141,10 +142,13 @@ class RandomScheduleTest {
     int slots = 1 + random.nextInt(8);
     int blocks = MAX_LENGTH / KvShape.BLOCK_TOKENS + random.nextInt(12);
     PlanLimits limits =
-        PlanLimits.withStepTokens(slots + random.nextInt(100))
-            .withLatencyTarget(new LatencyTarget.Factor(1.01 + random.nextDouble()))
-            .withFloor(1 + random.nextInt(32), 1 + random.nextInt(8))
-            .withPolicy(anyPolicy(random));
+        PlanLimits.of(
+                slots + random.nextInt(100),
+                Scheduling.DEFAULT
+                    .withLatencyTarget(new LatencyTarget.Factor(1.01 + random.nextDouble()))
+                    .withPolicy(anyPolicy(random))
+                    .withMaxPrefills(1 + random.nextInt(8)))
+            .withFloor(1 + random.nextInt(32), 1 + random.nextInt(8));
     long[] now = {0};
     StepLoop loop =
         model.loop(

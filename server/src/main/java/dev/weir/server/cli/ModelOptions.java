@@ -3,6 +3,7 @@ package dev.weir.server.cli;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.EngineOptions.DeviceChoice;
+import dev.weir.engine.plan.Scheduling;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.OptionalInt;
@@ -93,7 +94,7 @@ final class ModelOptions {
             1,
             OptionalLong.empty(),
             EngineOptions.DEFAULT_STEP_TOKENS,
-            EngineOptions.DEFAULT_LATENCY_TARGET,
+            Scheduling.DEFAULT,
             true));
   }
 
@@ -103,7 +104,7 @@ final class ModelOptions {
       int queue,
       OptionalLong kvBytes,
       int stepTokens,
-      double latencyTarget,
+      Scheduling scheduling,
       boolean reusePrefixes) {
     /** What a server has where nothing else is said. */
     static final Batching DEFAULTS =
@@ -112,7 +113,7 @@ final class ModelOptions {
             EngineOptions.DEFAULT_QUEUE,
             OptionalLong.empty(),
             EngineOptions.DEFAULT_STEP_TOKENS,
-            EngineOptions.DEFAULT_LATENCY_TARGET,
+            Scheduling.DEFAULT,
             true);
   }
 
@@ -138,7 +139,7 @@ final class ModelOptions {
           batching.queue,
           batching.kvBytes,
           batching.stepTokens,
-          batching.latencyTarget,
+          batching.scheduling,
           batching.reusePrefixes,
           bar);
     } catch (IllegalArgumentException e) {

@@ -49,6 +49,9 @@ final class ServeCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nSharing time and memory among requests:%n")
   private BatchOptions batch = new BatchOptions();
 
+  @ArgGroup(validate = false, heading = "%nPrompts beside running streams:%n")
+  private SchedulingOptions scheduling = new SchedulingOptions();
+
   static final class ListenOptions {
     @Option(
         names = "--host",
@@ -106,25 +109,17 @@ final class ServeCommand implements Callable<Integer> {
     private int stepTokens;
 
     @Option(
-        names = "--itl-target",
-        paramLabel = "FACTOR",
-        description =
-            "How much longer a step may take while it also reads prompts: 1.25 lets the time"
-                + " between two tokens grow by a quarter. Default: 1.25.")
-    private @Nullable Double latencyTarget;
-
-    @Option(
         names = "--no-prefix-cache",
         description = "Do not keep computed prompts for requests that begin the same way.")
     private boolean noPrefixCache;
 
-    ModelOptions.Batching batching() {
+    ModelOptions.Batching batching(SchedulingOptions scheduling) {
       return new ModelOptions.Batching(
           slots,
           queue,
           kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
           stepTokens,
-          latencyTarget == null ? ModelOptions.Batching.DEFAULTS.latencyTarget() : latencyTarget,
+          scheduling.scheduling(),
           !noPrefixCache);
     }
   }
@@ -133,7 +128,7 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
     PrintWriter out = spec.commandLine().getOut();
-    EngineOptions options = model.engineOptions(positional, err, batch.batching());
+    EngineOptions options = model.engineOptions(positional, err, batch.batching(scheduling));
     String name = listen.modelName != null ? listen.modelName : model.name(positional);
     Serving.checkAddress(listen.host, listen.port);
     Engine engine = ModelOptions.open(options);

@@ -1,6 +1,7 @@
 package dev.weir.tests.bench;
 
 import dev.weir.engine.load.Checkpoint;
+import dev.weir.engine.load.ModelDirectory;
 import dev.weir.engine.model.ModelConfig;
 import dev.weir.engine.model.ModelConfigReader;
 import dev.weir.engine.model.ModelLayout;
@@ -25,7 +26,7 @@ import java.util.StringJoiner;
  * Model directories of real shapes with random bf16 weights: for speed, where what is said does not
  * matter.
  */
-enum RandomModel {
+public enum RandomModel {
   QWEN3_0_6B(
       """
       {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 151936,
@@ -59,6 +60,19 @@ enum RandomModel {
         .replaceFirst("_", "-")
         .replace('_', '.')
         .replace("3.2.1b", "3.2-1b");
+  }
+
+  /**
+   * A model by what a command line says: a directory, or a shape's name for random weights of it,
+   * written into the temporary folder unless they are there.
+   */
+  public static Path find(String name) throws IOException {
+    for (RandomModel shape : values()) {
+      if (shape.option().equals(name)) {
+        return shape.write(Path.of(System.getProperty("java.io.tmpdir"), "weir-bench"));
+      }
+    }
+    return ModelDirectory.resolve(Path.of(name));
   }
 
   /** Writes the model, or finds it as it was written before. */

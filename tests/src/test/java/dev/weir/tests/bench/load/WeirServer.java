@@ -1,0 +1,107 @@
+package dev.weir.tests.bench.load;
+
+import dev.weir.tests.bench.RandomModel;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** Weir in a process of its own, started by the launcher, on a free port. */
+final class WeirServer implements AutoCloseable {
+  static final String MODEL_NAME = "bench";
+
+  /** The launcher; set by the script that starts a benchmark. */
+  private static final String LAUNCHER_PROPERTY = "weir.launcher";
+
+  private static final Duration START_LIMIT = Duration.ofMinutes(5);
+  private static final Duration STOP_LIMIT = Duration.ofSeconds(20);
+
+  private final Process process;
+  private final URI url;
+
+  private WeirServer(Process process, URI url) {
+    this.process = process;
+    this.url = url;
+  }
+
+  /**
+   * Starts a server and waits until it is healthy.
+   *
+   * @param model a directory, or the name of a random model's shape
+   * @param options for {@code weir serve}, separated by spaces
+   */
+  static WeirServer start(String model, String options) throws IOException, InterruptedException {
+    Path directory = RandomModel.find(model);
+    int port;
+    try (ServerSocket socket = new ServerSocket(0)) {
+      port = socket.getLocalPort();
+    }
+    List<String> command = new ArrayList<>();
+    command.add(System.getProperty(LAUNCHER_PROPERTY, "weir"));
+    command.add("serve");
+    command.add(directory.toString());
+    command.add("--port=" + port);
+    command.add("--served-model-name=" + MODEL_NAME);
+    for (String option : options.split(" ")) {
+      if (!option.isEmpty()) {
+        command.add(option);
+      }
+    }
+    Process process =
+        new ProcessBuilder(command)
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    WeirServer server = new WeirServer(process, URI.create("http://127.0.0.1:" + port));
+    try {
+      server.awaitHealth();
+      return server;
+    } catch (RuntimeException | InterruptedException failure) {
+      server.close();
+      throw failure;
+    }
+  }
+
+  private void awaitHealth() throws InterruptedException {
+    HttpClient client = HttpClient.newHttpClient();
+    HttpRequest health = HttpRequest.newBuilder(url.resolve("/health")).build();
+    long until = System.nanoTime() + START_LIMIT.toNanos();
+    while (System.nanoTime() < until) {
+      if (!process.isAlive()) {
+        throw new IllegalStateException("the server ended with code " + process.exitValue());
+      }
+      try {
+        if (client.send(health, BodyHandlers.discarding()).statusCode() == 200) {
+          return;
+        }
+      } catch (IOException notYet) {
+        Thread.sleep(100);
+      }
+    }
+    throw new IllegalStateException("the server was not healthy within " + START_LIMIT);
+  }
+
+  URI url() {
+    return url;
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      if (!process.waitFor(STOP_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException interrupted) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}
