@@ -2,16 +2,18 @@ package dev.weir.engine.model;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import dev.weir.engine.kv.BlockTable;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.Staging;
 import dev.weir.kernels.StepInputs;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Builds the {@link StepInputs} of one step in memory that was set aside at start: slices are
  * appended, then everything is uploaded at once. The block table keeps its contents from step to
- * step; only its changes are written.
+ * step; only what a slice's blocks have grown by is written and uploaded.
  */
 public final class StepBatch {
   private static final String PURPOSE = "step inputs";
@@ -28,7 +30,14 @@ public final class StepBatch {
   private final Staging table;
   private final MemorySegment host;
   private final StepInputs inputs;
-  private boolean tableChanged;
+
+  /** Per row of the block table: how many of its sequence's blocks are in it. */
+  private final int[] mapped;
+
+  /** Entries of the block table that were written since the last upload: from, to (exclusive). */
+  private long changedFrom = Long.MAX_VALUE;
+
+  private long changedTo;
 
   // Offsets into the arrays, in ints.
   private final int positionsAt;
@@ -49,8 +58,10 @@ public final class StepBatch {
    * @param maxTokens the most tokens of a step
    * @param maxSlices the most slices of a step, and rows of the block table
    * @param tableWidth the most blocks of a sequence
+   * @param drawn where the results of the step before will be, if its tokens may be referred to
    */
-  public StepBatch(Device device, int maxTokens, int maxSlices, int tableWidth) {
+  public StepBatch(
+      Device device, int maxTokens, int maxSlices, int tableWidth, @Nullable Buffer drawn) {
     this.device = device;
     this.maxTokens = maxTokens;
     this.maxSlices = maxSlices;
@@ -78,7 +89,8 @@ public final class StepBatch {
             table.device(),
             tableWidth,
             part(sampleRowsAt, maxSlices),
-            null);
+            drawn);
+    mapped = new int[maxSlices];
   }
 
   /** Arrays start at cache lines. */
@@ -90,11 +102,9 @@ public final class StepBatch {
     return arrays.device().slice((long) at * Integer.BYTES, (long) count * Integer.BYTES);
   }
 
-  /** Sets one entry of the block table; it stays until it is set again. */
-  public void mapBlock(int tableRow, int index, int block) {
-    assert tableRow < maxSlices && index < tableWidth;
-    table.host().setAtIndex(JAVA_INT, (long) tableRow * tableWidth + index, block);
-    tableChanged = true;
+  /** A row of the block table is another sequence's from now on. */
+  public void clearRow(int tableRow) {
+    mapped[tableRow] = 0;
   }
 
   /** Starts the next step. */
@@ -105,17 +115,40 @@ public final class StepBatch {
   }
 
   /**
-   * Starts a slice whose first token stands at {@code firstPosition}, with its blocks in row {@code
-   * tableRow}.
+   * Starts a slice whose first token stands at {@code firstPosition}.
+   *
+   * @param tableRow the row of the block table that is its sequence's
+   * @param blocks the sequence's blocks; since the row was cleared they have only become more
    */
-  public void beginSlice(int tableRow, int firstPosition) {
+  public void beginSlice(int tableRow, BlockTable blocks, int firstPosition) {
     assert slices < maxSlices;
+    map(tableRow, blocks);
     host.setAtIndex(JAVA_INT, sliceOffsetsAt + slices, tokens);
     host.setAtIndex(JAVA_INT, tableRowsAt + slices, tableRow);
     position = firstPosition;
   }
 
-  /** Appends a token to the slice that was begun. */
+  private void map(int tableRow, BlockTable blocks) {
+    int from = mapped[tableRow];
+    int to = blocks.size();
+    assert from <= to && to <= tableWidth;
+    if (from == to) {
+      return;
+    }
+    long row = (long) tableRow * tableWidth;
+    for (int i = from; i < to; i++) {
+      table.host().setAtIndex(JAVA_INT, row + i, blocks.get(i));
+    }
+    mapped[tableRow] = to;
+    changedFrom = Math.min(changedFrom, row + from);
+    changedTo = Math.max(changedTo, row + to);
+  }
+
+  /**
+   * Appends a token to the slice that was begun.
+   *
+   * @param id a token, or {@code -1-r}: what row r of the step before draws
+   */
   public void token(int id) {
     assert tokens < maxTokens;
     host.setAtIndex(JAVA_INT, tokens, id);
@@ -155,9 +188,10 @@ public final class StepBatch {
     host.setAtIndex(JAVA_INT, countsAt + 1, slices);
     host.setAtIndex(JAVA_INT, countsAt + 2, samples);
     device.upload(arrays, 0, (long) ints * Integer.BYTES);
-    if (tableChanged) {
-      device.upload(table, 0, (long) maxSlices * tableWidth * Integer.BYTES);
-      tableChanged = false;
+    if (changedTo > 0) {
+      device.upload(table, changedFrom * Integer.BYTES, (changedTo - changedFrom) * Integer.BYTES);
+      changedFrom = Long.MAX_VALUE;
+      changedTo = 0;
     }
     return inputs;
   }

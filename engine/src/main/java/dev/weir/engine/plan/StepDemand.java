@@ -37,13 +37,13 @@ public final class StepDemand {
    *
    * @param shard where its KV lies
    * @param prefix tokens whose KV is computed
-   * @param pending tokens that are known but not computed, at least 1
+   * @param pending tokens that are to be computed; 0 where the sequence waits for its last token
    * @param tenant who shares turns with whom
    * @param started whether some of its prompt was prefilled already
    * @param since what {@link StepPlanner#prefillServed} said when it began to wait
    */
   public void add(int shard, int prefix, int pending, int tenant, boolean started, long since) {
-    assert pending >= 1;
+    assert pending >= 0;
     tenants[size] = tenant;
     startedOnes[size] = started;
     waitingSince[size] = since;

@@ -1,10 +1,9 @@
 package dev.weir.engine.run;
 
-import dev.weir.engine.model.StepBatch;
-import dev.weir.engine.model.Transformer;
+import dev.weir.engine.kv.BlockTable;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.StepWork;
-import dev.weir.kernels.KvArena;
+import dev.weir.engine.request.Sampling;
 import java.time.Duration;
 
 /**
@@ -37,24 +36,15 @@ final class Calibration {
     {0, 32},
   };
 
-  private final Transformer transformer;
-  private final KvArena arena;
-  private final StepBatch batch;
-  private final Sampler sampler;
+  private static final Sampling SAMPLING = Sampling.greedy(1);
+
+  private final StepFrames frames;
   private final CostModel cost;
   private final Clock clock;
+  private final StepWork work = new StepWork();
 
-  Calibration(
-      Transformer transformer,
-      KvArena arena,
-      StepBatch batch,
-      Sampler sampler,
-      CostModel cost,
-      Clock clock) {
-    this.transformer = transformer;
-    this.arena = arena;
-    this.batch = batch;
-    this.sampler = sampler;
+  Calibration(StepFrames frames, CostModel cost, Clock clock) {
+    this.frames = frames;
     this.cost = cost;
     this.clock = clock;
   }
@@ -64,38 +54,52 @@ final class Calibration {
    *
    * @param deepest the longest a sequence can become
    * @param longest the most tokens of a step
+   * @param vocabulary tokens are below this
    */
-  void run(int deepest, int longest, Duration limit) {
+  void run(int deepest, int longest, int vocabulary, Duration limit) {
     long started = clock.nanos();
+    BlockTable blocks = new BlockTable(Sequence.blocksFor(deepest));
     for (int i = 0; i < Sequence.blocksFor(deepest); i++) {
-      batch.mapBlock(SLOT, i, i);
+      blocks.add(i);
     }
-    StepWork work = new StepWork();
     for (int[] chunk : CHUNKS) {
       int prefix = chunk[0];
       int length = Math.min(chunk[1], longest);
       if (prefix + length > deepest) {
         continue;
       }
-      if (clock.nanos() - started > limit.toNanos()) {
-        return;
+      // A device that records steps does so where it first sees a frame's step of some size.
+      for (int i = frames.count() > 1 ? frames.count() : 0; i >= 0; i--) {
+        if (clock.nanos() - started > limit.toNanos()) {
+          return;
+        }
+        StepFrame frame = frames.next();
+        fill(frame, blocks, prefix, length, vocabulary);
+        long before = clock.nanos();
+        frame.launch(before);
+        frames.launched();
+        frame.await();
+        frames.completed();
+        if (i == 0) {
+          cost.learn(work, (double) (clock.nanos() - before));
+        }
       }
-      batch.clear();
-      batch.beginSlice(SLOT, prefix);
-      work.clear();
-      if (length == 1) {
-        work.addDecode(prefix);
-      } else {
-        work.addPrefill(prefix, length);
-      }
-      for (int i = 0; i < length; i++) {
-        batch.token(i % transformer.vocabulary());
-      }
-      batch.endSlice(true);
-      long before = clock.nanos();
-      transformer.forward(batch.upload(), arena);
-      sampler.await();
-      cost.learn(work, (double) (clock.nanos() - before));
     }
+  }
+
+  private void fill(StepFrame frame, BlockTable blocks, int prefix, int length, int vocabulary) {
+    work.clear();
+    if (length == 1) {
+      work.addDecode(prefix);
+    } else {
+      work.addPrefill(prefix, length);
+    }
+    frame.clear();
+    frame.batch().beginSlice(SLOT, blocks, prefix);
+    for (int i = 0; i < length; i++) {
+      frame.batch().token(i % vocabulary);
+    }
+    frame.batch().endSlice(true);
+    frame.sampler().add(SAMPLING, 0, prefix + length);
   }
 }

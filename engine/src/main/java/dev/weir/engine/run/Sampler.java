@@ -13,7 +13,7 @@ import dev.weir.kernels.SampleLayout;
 import dev.weir.kernels.Staging;
 import java.lang.foreign.MemorySegment;
 
-/** Writes the parameter rows of one step's {@code sample}, runs it, and reads the results. */
+/** Writes the parameter rows of one step's {@code sample}, calls it, and reads the results. */
 final class Sampler {
   private static final int PAIR_BYTES = 8;
   private static final float BANNED = Float.NEGATIVE_INFINITY;
@@ -31,7 +31,6 @@ final class Sampler {
   private final Staging penalties;
   private final Staging results;
   private final SampleBuffers buffers;
-  private final Completion done;
   private final long penaltyCapacity;
 
   private int count;
@@ -41,8 +40,9 @@ final class Sampler {
   /**
    * @param maxRows the most rows of a step
    * @param maxLength the longest a sequence can become
+   * @param results of {@link #results}
    */
-  Sampler(Device device, int maxRows, int vocabulary, int maxLength) {
+  Sampler(Device device, int maxRows, int vocabulary, int maxLength, Staging results) {
     this.device = device;
     this.vocabulary = vocabulary;
     rows = device.staging((long) maxRows * SampleLayout.ROW_BYTES, "sampling parameters");
@@ -50,9 +50,13 @@ final class Sampler {
     penaltyCapacity = (long) maxRows * Math.min(vocabulary, maxLength);
     penalties = device.staging(penaltyCapacity * PAIR_BYTES, "penalised tokens");
     Staging masks = device.staging(Integer.BYTES, "token masks");
-    results = device.staging((long) maxRows * SampleLayout.RESULT_BYTES, "sampled tokens");
-    done = device.completion();
+    this.results = results;
     buffers = new SampleBuffers(rows.device(), biases.device(), penalties.device(), masks.device());
+  }
+
+  /** Where the results of up to {@code maxRows} rows go. */
+  static Staging results(Device device, int maxRows) {
+    return device.staging((long) maxRows * SampleLayout.RESULT_BYTES, "sampled tokens");
   }
 
   void clear() {
@@ -63,8 +67,27 @@ final class Sampler {
 
   /** Adds the row of a sequence whose next token is to be drawn. */
   void add(Sequence sequence) {
-    Job job = sequence.job;
-    Sampling sampling = job.request().sampling();
+    add(sequence.job.request().sampling(), sequence.seed, sequence.upcoming());
+    long row = (long) (count - 1) * SampleLayout.ROW_BYTES;
+    int firstBias = biasPairs;
+    addBiases(sequence);
+    rows.host().set(JAVA_INT, row + SampleLayout.BIAS_COUNT, biasPairs - firstBias);
+    TokenCounts counts = sequence.counts;
+    if (counts != null) {
+      assert !sequence.drawing() : "a token that is not known yet is not counted either";
+      assert penaltyPairs + counts.size() <= penaltyCapacity;
+      rows.host().set(JAVA_INT, row + SampleLayout.PENALTY_COUNT, counts.size());
+      counts.copyTo(penalties.host(), penaltyPairs);
+      penaltyPairs += counts.size();
+    }
+  }
+
+  /**
+   * Adds a row without lists.
+   *
+   * @param position of the token that is to be drawn
+   */
+  void add(Sampling sampling, long seed, int position) {
     MemorySegment host = rows.host();
     long row = (long) count++ * SampleLayout.ROW_BYTES;
     host.set(JAVA_FLOAT, row + SampleLayout.TEMPERATURE, sampling.temperature());
@@ -75,22 +98,12 @@ final class Sampler {
     host.set(JAVA_FLOAT, row + SampleLayout.PRESENCE, sampling.presencePenalty());
     host.set(JAVA_FLOAT, row + SampleLayout.FREQUENCY, sampling.frequencyPenalty());
     host.set(JAVA_INT, row + SampleLayout.LOGPROBS, sampling.logprobs());
-    host.set(JAVA_LONG_UNALIGNED, row + SampleLayout.SEED, sequence.seed);
-    host.set(JAVA_INT, row + SampleLayout.POSITION, sequence.length());
+    host.set(JAVA_LONG_UNALIGNED, row + SampleLayout.SEED, seed);
+    host.set(JAVA_INT, row + SampleLayout.POSITION, position);
     host.set(JAVA_INT, row + SampleLayout.BIAS_OFFSET, biasPairs);
-    addBiases(sequence);
-    host.set(
-        JAVA_INT,
-        row + SampleLayout.BIAS_COUNT,
-        biasPairs - host.get(JAVA_INT, row + SampleLayout.BIAS_OFFSET));
+    host.set(JAVA_INT, row + SampleLayout.BIAS_COUNT, 0);
     host.set(JAVA_INT, row + SampleLayout.PENALTY_OFFSET, penaltyPairs);
-    TokenCounts counts = sequence.counts;
-    if (counts != null) {
-      assert penaltyPairs + counts.size() <= penaltyCapacity;
-      counts.copyTo(penalties.host(), penaltyPairs);
-      penaltyPairs += counts.size();
-    }
-    host.set(JAVA_INT, row + SampleLayout.PENALTY_COUNT, counts == null ? 0 : counts.size());
+    host.set(JAVA_INT, row + SampleLayout.PENALTY_COUNT, 0);
     host.set(JAVA_INT, row + SampleLayout.MASK_OFFSET, -1);
   }
 
@@ -99,7 +112,8 @@ final class Sampler {
     for (int i = 0; i < job.biasIds().length; i++) {
       addBias(job.biasIds()[i], job.biasValues()[i]);
     }
-    if (sequence.outputTokens() < job.request().sampling().minTokens()) {
+    int outputs = sequence.upcoming() - job.prompt().length;
+    if (outputs < job.request().sampling().minTokens()) {
       for (int stop : job.stopIds()) {
         addBias(stop, BANNED);
       }
@@ -112,20 +126,31 @@ final class Sampler {
     biasPairs++;
   }
 
-  /** Draws a token for every row, and waits for it. */
-  void sample(Buffer logits) {
-    device.upload(rows, 0, (long) count * SampleLayout.ROW_BYTES);
-    device.upload(biases, 0, (long) biasPairs * PAIR_BYTES);
-    device.upload(penalties, 0, (long) penaltyPairs * PAIR_BYTES);
-    device.kernels().sample(count, vocabulary, logits, buffers, results.device());
-    device.download(results, (long) count * SampleLayout.RESULT_BYTES, done);
-    done.await();
+  /** Makes the rows visible to {@link #draw}. */
+  void upload() {
+    upload(rows, (long) count * SampleLayout.ROW_BYTES);
+    upload(biases, (long) biasPairs * PAIR_BYTES);
+    upload(penalties, (long) penaltyPairs * PAIR_BYTES);
   }
 
-  /** Waits for a step that draws nothing. */
-  void await() {
-    device.download(results, 0, done);
-    done.await();
+  private void upload(Staging staging, long bytes) {
+    if (bytes > 0) {
+      device.upload(staging, 0, bytes);
+    }
+  }
+
+  /**
+   * Calls the op that draws a token for every row.
+   *
+   * @param drawn rows; of a step that is recorded, those of its size class
+   */
+  void draw(int drawn, Buffer logits) {
+    device.kernels().sample(drawn, vocabulary, logits, buffers, results.device());
+  }
+
+  /** Makes the results visible once {@code done} was awaited. */
+  void download(Completion done) {
+    device.download(results, (long) count * SampleLayout.RESULT_BYTES, done);
   }
 
   /** The token drawn for a row, or {@link SampleLayout#NO_TOKEN}. */

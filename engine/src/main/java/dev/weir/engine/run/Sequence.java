@@ -26,8 +26,14 @@ final class Sequence {
 
   private volatile boolean cancelled;
 
-  /** Tokens whose KV is in the cache. */
+  /** Tokens whose KV is in the cache once the steps that were launched are done. */
   int computed;
+
+  /** Tokens that launched steps draw: they follow the known ones. */
+  private int drawing;
+
+  /** Which row of its step draws the last of these. */
+  private int drawnRow;
 
   /** The row of the block table, or {@link #NO_SLOT}. */
   int slot = NO_SLOT;
@@ -81,22 +87,55 @@ final class Sequence {
     return tokens;
   }
 
-  /** Prompt and output tokens so far. */
+  /** Whether it runs; once it has left with a step in flight it has ended, and stays so. */
+  boolean runs() {
+    return slot != NO_SLOT;
+  }
+
+  /** Prompt and output tokens that are known. */
   int length() {
     return length;
   }
 
-  int outputTokens() {
-    return length - job.prompt().length;
+  /** Prompt and output tokens, with those that launched steps draw. */
+  int upcoming() {
+    return length + drawing;
   }
 
-  /** Known tokens whose KV is not computed. */
+  /** Whether a launched step draws its next token. */
+  boolean drawing() {
+    return drawing > 0;
+  }
+
+  /** Tokens to compute: known, or being drawn. None once the last that it may have is drawn. */
   int pending() {
-    return length - computed;
+    return upcoming() == tokens.length ? 0 : upcoming() - computed;
   }
 
-  /** Adds a drawn token. */
+  /** What a step computes at a position: the token, or which row of the step before draws it. */
+  int input(int position) {
+    if (position < length) {
+      return tokens[position];
+    }
+    assert drawing == 1 && position == length : "only the step before can draw an unknown token";
+    return -1 - drawnRow;
+  }
+
+  /** A step that computes {@code tokens} of the pending ones was launched. */
+  void launched(int tokens) {
+    computed += tokens;
+  }
+
+  /** That step also draws, in its row {@code row}, the token that follows. */
+  void launchedDraw(int row) {
+    drawing++;
+    drawnRow = row;
+  }
+
+  /** Adds the token that the oldest of the launched steps has drawn. */
   void append(int token) {
+    assert drawing > 0;
+    drawing--;
     tokens[length++] = token;
     if (counts != null) {
       counts.output(token);

@@ -60,12 +60,17 @@ final class Shard {
     }
   }
 
-  /** Puts blocks that have become full into the index. */
-  void remember(Sequence sequence) {
+  /**
+   * Puts blocks that have become full into the index.
+   *
+   * @param computed tokens whose KV is in the cache: computed by steps that are done, not merely
+   *     launched, so that a step that fails leaves nothing to be found
+   */
+  void remember(Sequence sequence, int computed) {
     if (!reusePrefixes) {
       return;
     }
-    while ((sequence.indexedBlocks + 1) * B <= sequence.computed) {
+    while ((sequence.indexedBlocks + 1) * B <= computed) {
       int block = sequence.blocks.get(sequence.indexedBlocks);
       int from = sequence.indexedBlocks * B;
       int equal = index.find(sequence.indexedContent, sequence.tokens(), from);

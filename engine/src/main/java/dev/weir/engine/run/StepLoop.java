@@ -1,10 +1,8 @@
 package dev.weir.engine.run;
 
-import dev.weir.engine.model.StepBatch;
 import dev.weir.engine.model.Transformer;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.StepDemand;
-import dev.weir.engine.plan.StepPlan;
 import dev.weir.engine.plan.StepPlanner;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
@@ -25,15 +23,23 @@ import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The heart: one thread that owns every sequence, block, batch and the device, and goes round: take
- * what was submitted, drop what was cancelled, admit, plan, compute, sample, publish. No locks; in
+ * what was submitted, drop what was cancelled, admit, plan, launch, await, publish. No locks; in
  * steady state nothing is allocated.
+ *
+ * <p>On an asynchronous device the loop launches a step before it awaits the one before, so that
+ * the device never waits for the host. A token that the step in flight draws is then a pending
+ * token like any other, only that the device alone knows which. A sequence may turn out to have
+ * ended when it is in the next step already: what that step draws for it is dropped, and its slot
+ * and blocks are given away at once. That is safe because the device does all work in the order in
+ * which it was launched: whoever gets a block writes it after the late step did, and reads only
+ * what it wrote itself or found in the prefix index; and that late step writes behind all tokens
+ * that were computed, so never into a block of the index, whose blocks are full.
  *
  * <p>Sequences run in order of admission. When the pool is exhausted the youngest gives its blocks
  * back, keeps its tokens, and waits at the head of the queue; its full blocks stay in the prefix
@@ -46,32 +52,28 @@ public final class StepLoop {
   /** How long an idle loop sleeps at most, so that its heartbeat shows it alive. */
   private static final long IDLE_BEAT_NANOS = 200_000_000;
 
-  /** How long {@link #close} waits for the step in flight. */
+  /** How long {@link #close} waits for the steps in flight. */
   private static final long CLOSE_MILLIS = 60_000;
 
   private static final Ending CANCELLED = new Ending(FinishReason.CANCELLED, null);
   private static final Ending STOPPED = new Ending(FinishReason.STOP, null);
   private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
 
-  private final Transformer transformer;
   private final Tokenizer tokenizer;
-  private final KvArena arena;
+  private final int vocabulary;
   private final Shard shard;
   private final LoopOptions options;
   private final Clock clock;
   private final CostModel cost;
   private final StepPlanner planner;
-  private final StepBatch batch;
-  private final Sampler sampler;
   private final StepDemand demand;
-  private final StepPlan plan;
+  private final StepFrames frames;
   private final Counters counters = new Counters();
   private final Thread thread;
 
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final RunningSequences running;
-  private final @Nullable Sequence[] sampled;
-  private int sampledCount;
+  private long lastCompletedNanos = Long.MIN_VALUE;
 
   private final Submissions submissions;
   private final AtomicInteger cancelRequests = new AtomicInteger();
@@ -95,29 +97,23 @@ public final class StepLoop {
       throw new IllegalArgumentException(
           "more than " + Sampler.MAX_END_IDS + " end-of-sequence ids");
     }
-    this.transformer = transformer;
     this.tokenizer = tokenizer;
-    this.arena = arena;
+    vocabulary = transformer.vocabulary();
     shard = new Shard(0, arena.blocks(), options.reusePrefixes());
     this.options = options;
     this.clock = clock;
     this.cost = cost;
     planner = new StepPlanner(options.plan(), cost, options.slots());
     int slots = options.slots();
-    batch =
-        new StepBatch(
-            device, options.plan().stepTokens(), slots, Sequence.blocksFor(options.maxLength()));
-    sampler = new Sampler(device, slots, transformer.vocabulary(), options.maxLength());
     demand = new StepDemand(slots);
-    plan = new StepPlan(slots);
+    frames = new StepFrames(device, transformer, arena, options);
     running = new RunningSequences(slots);
-    sampled = new Sequence[slots];
     long inBlocks = (long) shard.pool().capacity() * KvShape.BLOCK_TOKENS;
     submissions =
         new Submissions(
             (int) Math.min(options.maxLength(), inBlocks),
             slots + options.queue(),
-            transformer.vocabulary(),
+            vocabulary,
             endIds,
             counters);
     counters.heartbeat.set(clock.nanos());
@@ -129,8 +125,8 @@ public final class StepLoop {
    * spent; also warms up code and memory.
    */
   public void calibrate(Duration time) {
-    new Calibration(transformer, arena, batch, sampler, cost, clock)
-        .run(limit(), options.plan().stepTokens(), time);
+    new Calibration(frames, cost, clock)
+        .run(limit(), options.plan().stepTokens(), vocabulary, time);
   }
 
   /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
@@ -188,10 +184,14 @@ public final class StepLoop {
           LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
         }
       }
+      if (frames.inFlight() > 0) {
+        complete();
+      }
     } catch (RuntimeException | Error failure) {
       LOG.log(Level.ERROR, "the step loop failed; the engine is closed", failure);
       submissions.close();
     } finally {
+      frames.abandon();
       failAll(new EngineClosedException());
       submissions.failAll();
     }
@@ -203,17 +203,24 @@ public final class StepLoop {
     takeSubmitted();
     dropCancelled();
     admit();
-    boolean computed = running.count() > 0;
-    if (computed) {
+    boolean busy = running.count() > 0 || frames.inFlight() > 0;
+    if (busy) {
       try {
-        compute();
+        if (frames.inFlight() > 0 && mustCompleteFirst()) {
+          complete();
+        }
+        boolean launched = launch();
+        if (frames.inFlight() > 0 && (!launched || frames.allInFlight())) {
+          complete();
+        }
       } catch (RuntimeException | Error failure) {
+        frames.abandon();
         failAll(new RequestFailedException("a step failed: " + failure, failure));
         LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
       }
     }
     showLevels();
-    return computed;
+    return busy;
   }
 
   private void takeSubmitted() {
@@ -257,9 +264,7 @@ public final class StepLoop {
       }
       waiting.removeFirst();
       running.add(next);
-      for (int i = 0; i < next.blocks.size(); i++) {
-        batch.mapBlock(next.slot, i, next.blocks.get(i));
-      }
+      frames.clearRow(next.slot);
       if (next.cachedTokens < 0) {
         next.cachedTokens = next.computed;
         Counters.add(counters.promptTokens, next.length());
@@ -268,7 +273,7 @@ public final class StepLoop {
     }
   }
 
-  /** Gives a sequence the blocks of all its tokens and the one to come, or none. */
+  /** Gives a sequence the blocks of all its tokens, or none. */
   private boolean reserve(Sequence sequence) {
     shard.reuse(sequence);
     int missing = Sequence.blocksFor(sequence.length()) - sequence.blocks.size();
@@ -283,135 +288,124 @@ public final class StepLoop {
     return true;
   }
 
-  private void compute() {
+  /**
+   * Whether the step in flight must be done before the next can be filled: a row with penalties
+   * counts its last token (so while such a one runs, the host's work is not hidden behind the
+   * device's), and before a sequence is preempted for want of blocks those that end give theirs.
+   */
+  private boolean mustCompleteFirst() {
+    int missing = 0;
+    for (int i = 0; i < running.count(); i++) {
+      Sequence sequence = running.get(i);
+      if (sequence.counts != null && sequence.drawing()) {
+        return true;
+      }
+      missing += missingBlocks(sequence);
+    }
+    return missing > shard.pool().available();
+  }
+
+  /** Blocks that a sequence lacks for its pending tokens. */
+  private static int missingBlocks(Sequence sequence) {
+    return Math.max(
+        0, Sequence.blocksFor(sequence.computed + sequence.pending()) - sequence.blocks.size());
+  }
+
+  /** Plans the next step and hands it to the device; false if there is nothing to compute. */
+  private boolean launch() {
+    growBlockTables();
     demand.clear();
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
       demand.add(shard.number(), sequence.computed, sequence.pending());
     }
-    planner.plan(demand, plan);
-    boolean asPlanned = growBlockTables();
-    int prefillTokens = fillBatch();
-    if (batch.tokens() == 0) {
-      return; // the only planned row gave its blocks away; the next plan is for those that stayed
+    StepFrame frame = frames.next();
+    planner.plan(demand, frame.plan());
+    if (!frame.fill(running)) {
+      return false;
     }
-    long started = clock.nanos();
-    transformer.forward(batch.upload(), arena);
-    if (sampledCount > 0) {
-      sampler.sample(transformer.logits());
-    } else {
-      sampler.await();
-    }
-    long took = clock.nanos() - started;
-    if (asPlanned) {
-      cost.learn(plan.work(), (double) took);
-    }
-    Counters.add(counters.steps, 1);
-    Counters.add(counters.stepNanos, took);
-    Counters.add(counters.prefillTokens, prefillTokens);
-    Counters.add(counters.decodeTokens, sampledCount);
-    advance();
-    publish();
+    frame.launch(clock.nanos());
+    frames.launched();
+    return true;
   }
 
   /**
    * A decode row at a block boundary needs a block; the youngest sequences give theirs if none is
    * left.
    */
-  private boolean growBlockTables() {
-    boolean asPlanned = true;
+  private void growBlockTables() {
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
-      while (i < running.count()
-          && sequence.blocks.size() < Sequence.blocksFor(sequence.length())) {
+      while (sequence.runs() && missingBlocks(sequence) > 0) {
         int block = shard.pool().allocate();
         if (block >= 0) {
-          batch.mapBlock(sequence.slot, sequence.blocks.size(), block);
           sequence.blocks.add(block);
         } else {
           preempt(running.get(running.count() - 1));
-          asPlanned = false;
         }
       }
     }
-    return asPlanned;
   }
 
   private void preempt(Sequence youngest) {
+    assert frames.inFlight() == 0 : "a sequence that comes back must know all its tokens";
     leaveRunning(youngest);
     waiting.addFirst(youngest);
     Counters.add(counters.preemptions, 1);
   }
 
-  /**
-   * Fills the batch with what is planned and still runs; returns how many of its tokens are
-   * prefill.
-   */
-  private int fillBatch() {
-    batch.clear();
-    sampler.clear();
-    sampledCount = 0;
-    int prefillTokens = 0;
-    for (int i = 0; i < running.count(); i++) {
-      int length = plan.length(i);
-      if (length == 0) {
-        continue;
-      }
-      Sequence sequence = running.get(i);
-      boolean sample = length == sequence.pending();
-      batch.beginSlice(sequence.slot, sequence.computed);
-      for (int at = sequence.computed; at < sequence.computed + length; at++) {
-        batch.token(sequence.tokens()[at]);
-      }
-      batch.endSlice(sample);
-      if (sample) {
-        sampler.add(sequence);
-        sampled[sampledCount++] = sequence;
-      }
-      prefillTokens += sequence.pending() > 1 ? length : 0;
-    }
-    return prefillTokens;
-  }
-
-  private void advance() {
-    for (int i = 0; i < running.count(); i++) {
-      if (plan.length(i) > 0) {
-        Sequence sequence = running.get(i);
-        sequence.computed += plan.length(i);
-        shard.remember(sequence);
+  /** Awaits the step that has been in flight for longest, and tells what it drew. */
+  private void complete() {
+    StepFrame frame = frames.oldest();
+    frame.await();
+    frames.completed();
+    long now = clock.nanos();
+    // The device began when it was done with the step before, if the host was ahead of it.
+    long took = now - Math.max(frame.launchedNanos(), lastCompletedNanos);
+    lastCompletedNanos = now;
+    cost.learn(frame.plan().work(), (double) took);
+    Counters.add(counters.steps, 1);
+    Counters.add(counters.stepNanos, took);
+    Counters.add(counters.prefillTokens, frame.prefillTokens());
+    for (int slice = 0; slice < frame.slices(); slice++) {
+      if (frame.sequence(slice).runs()) {
+        shard.remember(frame.sequence(slice), frame.computed(slice));
       }
     }
+    for (int row = 0; row < frame.samples(); row++) {
+      if (frame.sampled(row).runs()) {
+        publish(frame.sampled(row), frame.sampler(), row);
+      }
+    }
+    frame.clear();
   }
 
-  private void publish() {
-    for (int row = 0; row < sampledCount; row++) {
-      Sequence sequence = sampled(row);
-      Ending ending = accept(sequence, row);
-      joinSiblings(sequence.job);
-      if (ending == null) {
-        sequence.log.publish();
-        sequence.job.wakeReader();
-      } else {
-        leaveRunning(sequence);
-        end(sequence, ending);
-      }
-      sampled[row] = null;
+  private void publish(Sequence sequence, Sampler results, int row) {
+    Counters.add(counters.decodeTokens, 1);
+    Ending ending = accept(sequence, results, row);
+    joinSiblings(sequence.job);
+    if (ending == null) {
+      sequence.log.publish();
+      sequence.job.wakeReader();
+    } else {
+      leaveRunning(sequence);
+      end(sequence, ending);
     }
   }
 
   /** Adds a row's token to its sequence; how the sequence ends, if it does. */
-  private @Nullable Ending accept(Sequence sequence, int row) {
-    int token = sampler.token(row);
+  private @Nullable Ending accept(Sequence sequence, Sampler results, int row) {
+    int token = results.token(row);
     if (token == SampleLayout.NO_TOKEN) {
       return Ending.failure(
           new RequestFailedException(
               "no token could be drawn: every logit is banned or not a number"));
     }
     sequence.append(token);
-    sequence.log.add(token, sampler.logprob(row));
+    sequence.log.add(token, results.logprob(row));
     for (int rank = 0; rank < sequence.log.alternatives(); rank++) {
       sequence.log.alternative(
-          rank, sampler.alternative(row, rank), sampler.alternativeLogprob(row, rank));
+          rank, results.alternative(row, rank), results.alternativeLogprob(row, rank));
     }
     if (sequence.job.stopsAt(token)) {
       return STOPPED;
@@ -489,12 +483,8 @@ public final class StepLoop {
     return shard;
   }
 
-  private Sequence sampled(int row) {
-    return Objects.requireNonNull(sampled[row]);
-  }
-
   /**
-   * Ends the loop after the step in flight; requests that are left fail with {@link
+   * Ends the loop after the steps in flight; requests that are left fail with {@link
    * EngineClosedException}.
    *
    * @return whether the loop has ended; false if a step is stuck and still uses the device
