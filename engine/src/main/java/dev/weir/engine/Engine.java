@@ -27,6 +27,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneId;
+import java.util.function.Supplier;
 
 /**
  * A model, loaded and ready: the embedding API, and the only door to everything below it.
@@ -79,12 +80,17 @@ public final class Engine implements AutoCloseable {
    *     for KV memory that holds no block
    */
   public static Engine open(EngineOptions options) {
+    return open(options, () -> Devices.open(options.device(), options.threads()));
+  }
+
+  /** The same on a device of the caller's, closed with the engine. */
+  static Engine open(EngineOptions options, Supplier<Device> opener) {
     Path directory = ModelDirectory.resolve(options.model());
     ModelConfig config = ModelConfigReader.read(directory);
     GenerationDefaults defaults = GenerationDefaults.read(directory, config);
     Tokenizer tokenizer = Tokenizer.load(directory);
     try {
-      Device device = Devices.open(options.device(), options.threads());
+      Device device = opener.get();
       try {
         StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
         loop.calibrate(CALIBRATION_TIME);

@@ -12,6 +12,7 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.testing.LateDevice;
 import dev.weir.engine.testing.TinyModel;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.KvShape;
@@ -45,17 +46,23 @@ class RandomScheduleTest {
 
   @TempDir static Path folder;
   private static HandDriven model;
+  private static LateDevice late;
+  private static HandDriven lateModel;
   private static StepLoop lone;
 
   @BeforeAll
   static void load() {
-    model = new HandDriven(TinyModel.write(folder, DType.F32, 1), HandDriven.fastest());
+    TinyModel.write(folder, DType.F32, 1);
+    model = new HandDriven(folder, HandDriven.fastest());
+    late = new LateDevice(HandDriven.fastest());
+    lateModel = new HandDriven(folder, late);
     lone = model.loop(1, MAX_LENGTH / KvShape.BLOCK_TOKENS, MAX_LENGTH, false, 256);
   }
 
   @AfterAll
   static void close() {
     model.close();
+    lateModel.close();
   }
 
   static List<Long> seeds() {
@@ -110,16 +117,29 @@ class RandomScheduleTest {
   @ParameterizedTest
   @MethodSource("seeds")
   void everyRequestOfARandomScheduleHasTheBitsOfItsLoneRun(long seed) throws InterruptedException {
-    run(seed);
+    run(model, seed);
+  }
+
+  @ParameterizedTest
+  @MethodSource("seeds")
+  void soItHasWhereStepsAreLaunchedBeforeTheLastOneIsDone(long seed) throws InterruptedException {
+    run(lateModel, seed);
   }
 
   @Test
   void theSchedulesPreemptHitPrefixesAndCancel() throws InterruptedException {
+    assertVaried(model);
+    long overlaps = late.overlaps();
+    assertVaried(lateModel);
+    assertThat(late.overlaps()).isGreaterThan(overlaps);
+  }
+
+  private static void assertVaried(HandDriven on) throws InterruptedException {
     long preemptions = 0;
     long cached = 0;
     long cancelled = 0;
     for (long seed : seeds().subList(0, 5)) {
-      StepLoop loop = run(seed);
+      StepLoop loop = run(on, seed);
       preemptions += loop.stats().preemptions();
       cached += loop.stats().cachedTokens();
       cancelled += loop.stats().cancelled();
@@ -137,7 +157,7 @@ class RandomScheduleTest {
     };
   }
 
-  private static StepLoop run(long seed) throws InterruptedException {
+  private static StepLoop run(HandDriven on, long seed) throws InterruptedException {
     Random random = new Random(seed);
     int slots = 1 + random.nextInt(8);
     int blocks = MAX_LENGTH / KvShape.BLOCK_TOKENS + random.nextInt(12);
@@ -151,7 +171,7 @@ class RandomScheduleTest {
             .withFloor(1 + random.nextInt(32), 1 + random.nextInt(8));
     long[] now = {0};
     StepLoop loop =
-        model.loop(
+        on.loop(
             slots,
             blocks,
             MAX_LENGTH,
