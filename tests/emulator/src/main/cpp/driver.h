@@ -105,6 +105,7 @@ struct Region {
   bool stream_ordered = false;
   bool internal = false; // a module's variables: no leak
   std::set<int> reachable; // MAPPED: devices that cuMemSetAccess let in
+  std::shared_ptr<struct Physical> physical;
 };
 
 // The live region that holds all of [address, address + bytes), or null.
@@ -308,7 +309,6 @@ private:
 
 struct Image;
 struct Physical;
-struct GreenContext;
 
 struct World {
   World();
@@ -335,7 +335,6 @@ struct World {
   Table<Graph> graphs{"graph"};
   Table<GraphExec> execs{"executable graph"};
   Table<Physical> physicals{"physical allocation"};
-  Table<GreenContext> green_contexts{"green context"};
   std::map<uint64_t, std::pair<uint64_t, size_t>> node_graphs; // node → graph, index
 
   std::map<uint64_t, Region> regions;         // by first address
@@ -360,6 +359,9 @@ enum class Needs { NOTHING, INITIALISED, CONTEXT };
 
 // Counts the call, injects what is configured; the error that the call must return at once, if any.
 CUresult admit(const char *function, Needs needs);
+// The version of the driver that first had a function.
+int since(const std::string &function);
+
 Context *current_context();
 void set_current_context(uint64_t handle);
 

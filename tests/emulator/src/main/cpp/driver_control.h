@@ -26,9 +26,5 @@ WEIR_EXPORT int64_t weir_emulator_count(const char *what);
 
 #ifdef __cplusplus
 }
-
-namespace weir::emulator {
-void clear_rare();
-} // namespace weir::emulator
 #endif
 #endif

@@ -81,10 +81,41 @@ void check_agreement(const std::string &name, const ImageKernel &image, const we
   differ("the dynamic shared memory", shared_bytes, host.shared_bytes);
 }
 
-uint64_t load(const void *bytes, uint64_t context) {
+// The log that a caller of a failed load gave room for.
+void write_error_log(const std::string &text, unsigned count, CUjit_option *options, void **values) {
+  char *buffer = nullptr;
+  uint64_t size = 0;
+  for (unsigned index = 0; index < count; index++) {
+    if (options[index] == CU_JIT_ERROR_LOG_BUFFER) {
+      buffer = static_cast<char *>(values[index]);
+    } else if (options[index] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES) {
+      size = reinterpret_cast<uint64_t>(values[index]);
+    }
+  }
+  if (buffer != nullptr && size > 0) {
+    snprintf(buffer, size, "%s", text.c_str());
+  }
+}
+
+Image read_logged(const void *bytes, unsigned count, CUjit_option *options, void **values) {
+  try {
+    return read_image(bytes);
+  } catch (const Failure &failure) {
+    const Configuration &configuration = world().configuration;
+    const char *text = nullptr;
+    cuGetErrorString(failure.result, &text);
+    write_error_log(std::string(text) + " (the device has compute capability " + std::to_string(configuration.major) +
+                        "." + std::to_string(configuration.minor) + ", the driver is " +
+                        std::to_string(configuration.driver) + ")",
+                    count, options, values);
+    throw;
+  }
+}
+
+uint64_t load(const void *bytes, uint64_t context, unsigned count, CUjit_option *options, void **values) {
   require(bytes, "the image");
   auto module = std::make_shared<Module>();
-  module->image = read_image(bytes);
+  module->image = read_logged(bytes, count, options, values);
   module->context = context;
   return world().modules.add(world().new_handle(), module);
 }
@@ -293,9 +324,10 @@ CUfunction function_in(Context &context, const void *kernel) {
 
 } // namespace
 
-CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned, CUjit_option *, void **) {
+CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, CUjit_option *options,
+                                    void **values) {
   return in_context(__func__, [&](Context &context) {
-    *module = reinterpret_cast<CUmodule>(load(image, context.handle));
+    *module = reinterpret_cast<CUmodule>(load(image, context.handle, count, options, values));
   });
 }
 
@@ -318,9 +350,10 @@ CUresult CUDAAPI cuModuleGetGlobal(CUdeviceptr *pointer, size_t *bytes, CUmodule
                     [&](Context &context) { variable_named(module_at(module, false), name, context, pointer, bytes); });
 }
 
-CUresult CUDAAPI cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *, void **, unsigned,
-                                   CUlibraryOption *, void **, unsigned) {
-  return call(__func__, Needs::INITIALISED, [&] { *library = reinterpret_cast<CUlibrary>(load(code, 0)); });
+CUresult CUDAAPI cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *options, void **values,
+                                   unsigned count, CUlibraryOption *, void **, unsigned) {
+  return call(__func__, Needs::INITIALISED,
+              [&] { *library = reinterpret_cast<CUlibrary>(load(code, 0, count, options, values)); });
 }
 
 CUresult CUDAAPI cuLibraryUnload(CUlibrary library) {

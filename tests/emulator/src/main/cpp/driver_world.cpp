@@ -205,7 +205,8 @@ void reset_world() {
   old.functions.clear();
   old.kernels.clear();
   old.modules.clear();
-  clear_rare();
+  old.physicals.clear();
+  old.reserved.clear();
   old.contexts.clear();
   old.primary.clear();
   old.freed.clear();
@@ -245,6 +246,9 @@ CUresult admit(const char *function, Needs needs) {
   }
   if (const Injection *failing = injected(function, count)) {
     return failing->result;
+  }
+  if (since(function) > here.configuration.driver) {
+    return CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER;
   }
   if (needs != Needs::NOTHING && !here.initialised) {
     return CUDA_ERROR_NOT_INITIALIZED;

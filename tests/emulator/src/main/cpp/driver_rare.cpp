@@ -1,2 +1,0 @@
-#include "driver_control.h"
-namespace weir::emulator { void clear_rare() {} }
