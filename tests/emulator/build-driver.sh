@@ -3,7 +3,7 @@
 #
 #   tests/emulator/build-driver.sh OUT_DIR
 #
-# leaves libcuda.so.1 in OUT_DIR. An object is kept where it is newer than its source and all headers. Without g++ or
+# leaves libcuda.so.1 in OUT_DIR, and libweir_kernels_driver_test.so, the kernels of its own tests. An object is kept where it is newer than its source and all headers. Without g++ or
 # the CUDA toolkit's header it says what is left out, and succeeds.
 set -euo pipefail
 
@@ -56,4 +56,11 @@ if [[ ! "$library" -nt "$newest_object" ]]; then
     -o "$library.new"
   mv "$library.new" "$library"
   echo "weir: built the emulated CUDA driver"
+fi
+
+source=$here/src/test/cpp/driver_kernels.cpp
+library=$out/libweir_kernels_driver_test.so
+if [[ ! "$library" -nt "$source" || ! "$library" -nt "$core/launch.h" ]]; then
+  "$compiler" "${flags[@]}" -I "$core" -shared "$source" -o "$library.new"
+  mv "$library.new" "$library"
 fi
