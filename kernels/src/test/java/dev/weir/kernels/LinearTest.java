@@ -37,7 +37,12 @@ class LinearTest {
         for (int t = 0; t < rows; t++) {
           for (int n = 0; n < outputs; n++) {
             double expected = Float64.dot(in, t * columns, weights, n * columns, columns) + bias[n];
-            double bits = device.weights() == DType.BF16 ? 0x1p-8 : 0x1p-19;
+            double bits =
+                switch (device.weights()) {
+                  case BF16 -> 0x1p-8;
+                  case F16 -> 0x1p-11;
+                  default -> 0x1p-19;
+                };
             assertThat((double) actual[t * outputs + n])
                 .isCloseTo(expected, within(bits * 4 * Math.sqrt(columns)));
           }
@@ -57,6 +62,9 @@ class LinearTest {
   void an_embedding_is_the_row_of_its_token(DType type) {
     for (DeviceCase device : devices()) {
       try (DeviceFixture fixture = device.open()) {
+        if (fixture.activation != DType.F32 && fixture.activation != type) {
+          continue; // computes in one 16-bit type, which is a case of its own
+        }
         float[] table =
             DeviceFixture.rounded(type, DeviceFixture.normals(Seeds.random(1), 100 * 37));
         int[] tokens = {99, 0, 7, 7, 63, 64};

@@ -10,12 +10,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class StepChecksTest {
-  private static final KvShape KV = new KvShape(2, 1, 8, DType.F32);
+  private static final int HEAD_DIM = 64;
+  private static final int ROTARY_DIM = 8;
   private static final AttentionShape SHAPE =
-      new AttentionShape(2, 1, 8, 0.35f, AttentionShape.NO_WINDOW, 0);
+      new AttentionShape(2, 1, HEAD_DIM, 0.125f, AttentionShape.NO_WINDOW, 0);
+
+  private static KvShape kv(DeviceFixture fixture) {
+    return new KvShape(2, 1, HEAD_DIM, fixture.kv);
+  }
 
   static List<DeviceCase> devices() {
-    return DeviceCase.all().stream().filter(d -> d.weights() == DType.F32).toList();
+    return DeviceCase.oneOfEach();
   }
 
   /** A step of two slices: position 70 of one sequence, positions 3 and 4 of another. */
@@ -43,12 +48,13 @@ class StepChecksTest {
               fixture.ints(0),
               null);
       step.counts(3, 2, 0);
-      KvArena cache = fixture.device.allocateKv(KV, 8);
+      KvArena cache = fixture.device.allocateKv(kv(fixture), 8);
       Buffer qkv = fixture.activations(3 * SHAPE.qkvColumns());
-      Buffer table = fixture.floats(new float[80 * 4]);
-      RotaryTable rotary = new RotaryTable(table, table, 80, 8);
+      Buffer table = fixture.floats(new float[80 * ROTARY_DIM / 2]);
+      RotaryTable rotary = new RotaryTable(table, table, 80, ROTARY_DIM);
       fixture.kernels.rotateAndCache(step, SHAPE, null, rotary, qkv, cache, layer);
-      fixture.kernels.attention(step, SHAPE, qkv, cache, layer, fixture.activations(3 * 16));
+      fixture.kernels.attention(
+          step, SHAPE, qkv, cache, layer, fixture.activations(3 * 2 * HEAD_DIM));
     }
   }
 
@@ -94,8 +100,8 @@ class StepChecksTest {
   @MethodSource("devices")
   void blocks_are_copied_whole_and_only_inside_the_arena(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
-      KvArena cache = fixture.device.allocateKv(KV, 8);
-      int floats = (int) (KV.blockBytes() / 4);
+      KvArena cache = fixture.device.allocateKv(kv(fixture), 8);
+      int floats = (int) (cache.shape().blockBytes() / Float.BYTES);
       float[] content = DeviceFixture.normals(Seeds.random(3), 8 * floats);
       fixture.device.write(
           cache.memory(),
