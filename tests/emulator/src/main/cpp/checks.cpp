@@ -3,7 +3,7 @@
 //
 // Two accesses of one block are ordered by a barrier between them: a write's tick is compared with the tick of the
 // block's last barrier, and within a warp with the warp's. Shuffles and other collectives order nothing. Accesses of
-// two blocks are ordered by BlockOrder alone, although blocks run one after the other.
+// two blocks are ordered by BlockOrder alone, whichever of them happens to run first.
 #include "checks.h"
 
 #ifdef WEIR_CHECKED
@@ -12,6 +12,7 @@
 #include "shadow.h"
 
 #include <algorithm>
+#include <array>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,12 +28,14 @@ struct Image { // this library in memory
 };
 
 uint32_t tick = 1;
-uint32_t launch_first, block_first, block_tick;
-Cell shared_cells[sizeof(Block::shared) / CELL_BYTES];
+uint32_t launch_first;
+uint32_t serial;         // of the block that began last
+uint32_t launch_serial;  // of the launch's first block
+std::vector<std::array<uint32_t, 3>> indices; // of the launch's blocks, as they began
+Cell shared_cells[MAX_RESIDENT][sizeof(Block::shared) / CELL_BYTES];
 DeviceShadow device;
 BlockOrder order;
 Image image;
-const Declared *last_declared;
 
 constexpr size_t RECENT_RANGES = 64;
 const weir_range *recent_ranges[RECENT_RANGES];
@@ -79,7 +82,7 @@ void describe(uintptr_t address, char *text, size_t bytes) {
              nearest->array == nullptr ? "" : "shared array '", name, nearest->array == nullptr ? "" : "'");
     return;
   }
-  const weir_memory *memory = block->launch->memory;
+  const weir_memory *memory = launch.given->memory;
   const weir_range *nearest = nullptr;
   uint64_t least = UINT64_MAX;
   for (uint64_t i = 0; memory != nullptr && i < memory->count; i++) {
@@ -108,11 +111,11 @@ void describe(uintptr_t address, char *text, size_t bytes) {
 }
 
 [[noreturn]] void race(Thread &thread, const void *site, Access access, uintptr_t address, size_t bytes,
-                       const char *did, uint32_t tick_then, uint16_t who, uint32_t site_then) {
+                       const char *did, uint32_t block_then, uint16_t who, uint32_t site_then) {
   char line[256], by[96], why[768];
   describe_site(site_at(site_then), line, sizeof line);
-  if (tick_then < block_first) {
-    const std::array<uint32_t, 3> &other = order.index_at(tick_then);
+  if (block_then != block->serial) {
+    const std::array<uint32_t, 3> &other = indices[block_then - launch_serial];
     snprintf(by, sizeof by, "block (%u, %u, %u), thread %d", other[0], other[1], other[2], who & THREAD_MASK);
     snprintf(why, sizeof why,
              ", which %s %s at %s: nothing orders the two blocks (fence_device, atomic operation, and there atomic "
@@ -126,14 +129,14 @@ void describe(uintptr_t address, char *text, size_t bytes) {
 
 /* Whether this block's access by `who` at `then` is ordered before what the thread does now. */
 inline bool ordered_in_block(uint32_t then, int who, const Thread &thread) {
-  return then < block_tick || (who / WARP == thread.warp->index && then < thread.warp->tick);
+  return then < block->barrier_tick || (who / WARP == thread.warp->index && then < thread.warp->tick);
 }
 
 void check_recent_write(const Cell &cell, Thread &thread, const void *site, Access access, uintptr_t address,
                         size_t bytes, bool whole_warp) {
   const uint32_t then = cell.write_tick;
   const int who = cell.writer & THREAD_MASK;
-  if ((cell.writer & IN_FLIGHT) != 0 && then >= block_first) {
+  if ((cell.writer & IN_FLIGHT) != 0) {
     char line[256], why[512];
     describe_site(site_at(cell.write_site), line, sizeof line);
     snprintf(why, sizeof why, ", where a cp_async of thread %d (%s) is in flight: nothing has waited for it", who, line);
@@ -142,12 +145,12 @@ void check_recent_write(const Cell &cell, Thread &thread, const void *site, Acce
   if (access == Access::ATOMIC_WRITE && (cell.writer & ATOMIC) != 0) {
     return;
   }
-  const bool ordered = then < block_first
-                           ? order.ordered(then, who, thread, block_tick)
+  const bool ordered = cell.write_block != block->serial
+                           ? order.ordered(cell.write_block, then, who, thread)
                            : ordered_in_block(then, who, thread) ||
                                  (who == thread.index && !whole_warp && (cell.writer & MANY_ATOMIC) == 0);
   if (!ordered) {
-    race(thread, site, access, address, bytes, "wrote", then, cell.writer, cell.write_site);
+    race(thread, site, access, address, bytes, "wrote", cell.write_block, cell.writer, cell.write_site);
   }
 }
 
@@ -155,7 +158,8 @@ inline void check_write_before(const Cell &cell, Thread &thread, const void *sit
                                size_t bytes, bool whole_warp) {
   const uint32_t then = cell.write_tick;
   const bool before_launch = then < launch_first;
-  const bool before_barrier = then >= block_first && then < block_tick && (cell.writer & IN_FLIGHT) == 0;
+  const bool before_barrier =
+      cell.write_block == block->serial && then < block->barrier_tick && (cell.writer & IN_FLIGHT) == 0;
   if (!before_launch && !before_barrier) {
     check_recent_write(cell, thread, site, access, address, bytes, whole_warp);
   }
@@ -168,14 +172,21 @@ inline void check_reads_before(Cell &cell, Thread &thread, const void *site, Acc
     return;
   }
   const int who = cell.reader & THREAD_MASK;
-  if ((then < block_first || (cell.reader & MANY_BLOCKS) != 0) && !order.took_up(thread, block_tick)) {
-    race(thread, site, access, address, bytes, "read", then < block_first ? then : block_first - 1, cell.reader,
-         cell.read_site);
+  if (cell.read_block != block->serial || (cell.reader & MANY_BLOCKS) != 0) {
+    if (!order.took_up(thread)) {
+      // Of several blocks that have read, one is named: the current one too, where it was the last.
+      race(thread, site, access, address, bytes, "read", cell.read_block, cell.reader, cell.read_site);
+    }
+    if (cell.read_block != block->serial) {
+      return;
+    }
   }
-  if (then < block_tick || (cell.reader & MANY_WARPS) == 0
-          ? !ordered_in_block(then, who, thread) && (who != thread.index || (cell.reader & MANY_LANES) != 0)
-          : true) {
-    race(thread, site, access, address, bytes, "read", then, cell.reader, cell.read_site);
+  if (then < block->barrier_tick) {
+    return;
+  }
+  const bool same_thread = who == thread.index && (cell.reader & MANY_LANES) == 0;
+  if ((cell.reader & MANY_WARPS) != 0 || (!ordered_in_block(then, who, thread) && !same_thread)) {
+    race(thread, site, access, address, bytes, "read", cell.read_block, cell.reader, cell.read_site);
   }
 }
 
@@ -186,11 +197,11 @@ inline void note_read(Cell &cell, const Thread &thread, uint32_t site, bool whol
   if (cell.read_tick >= launch_first) {
     const uint16_t other = cell.reader;
     const int who = other & THREAD_MASK;
-    if (cell.read_tick < block_first) {
+    if (cell.read_block != block->serial) {
       reader |= MANY_BLOCKS;
     } else {
       reader |= other & MANY_BLOCKS;
-      if (cell.read_tick >= block_tick) {
+      if (cell.read_tick >= block->barrier_tick) {
         reader |= other & MANY_WARPS;
         if (who / WARP != thread.warp->index) {
           reader |= MANY_WARPS;
@@ -203,6 +214,7 @@ inline void note_read(Cell &cell, const Thread &thread, uint32_t site, bool whol
   cell.reader = reader;
   cell.read_tick = now;
   cell.read_site = site;
+  cell.read_block = block->serial;
 }
 
 inline void note_write(Cell &cell, const Thread &thread, uint32_t site, Access access) {
@@ -210,7 +222,7 @@ inline void note_write(Cell &cell, const Thread &thread, uint32_t site, Access a
   if (access == Access::ATOMIC_WRITE) {
     writer |= ATOMIC;
     const int who = cell.writer & THREAD_MASK;
-    if ((cell.writer & ATOMIC) != 0 && cell.write_tick >= block_first &&
+    if ((cell.writer & ATOMIC) != 0 && cell.write_tick >= launch_first && cell.write_block == block->serial &&
         !ordered_in_block(cell.write_tick, who, thread) &&
         (who != thread.index || (cell.writer & MANY_ATOMIC) != 0)) {
       writer |= MANY_ATOMIC;
@@ -219,6 +231,7 @@ inline void note_write(Cell &cell, const Thread &thread, uint32_t site, Access a
   cell.writer = writer;
   cell.write_tick = thread.warp->tick;
   cell.write_site = site;
+  cell.write_block = block->serial;
   cell.read_tick = 0;
 }
 
@@ -227,22 +240,23 @@ void shared_access(Thread &thread, uintptr_t offset, size_t bytes, Access access
   const auto inside = [&](const Declared &each) {
     return offset >= each.begin && offset + bytes <= each.begin + each.bytes;
   };
-  if (last_declared == nullptr || !inside(*last_declared)) {
-    last_declared = nullptr;
+  if (block->recent == nullptr || !inside(*block->recent)) {
+    block->recent = nullptr;
     for (const Declared &each : block->declared) {
       if (inside(each)) {
-        last_declared = &each;
+        block->recent = &each;
         break;
       }
     }
-    if (last_declared == nullptr) {
+    if (block->recent == nullptr) {
       report(thread, site, access, address, bytes, ", out of its bounds");
     }
   }
   const uint32_t site_offset = offset_of(site);
-  Cell *const end = shared_cells + (offset + bytes - 1) / CELL_BYTES + 1;
-  for (Cell *cell = shared_cells + offset / CELL_BYTES; cell != end; cell++) {
-    if (cell->write_tick >= block_first) {
+  Cell *const cells = shared_cells[block->slot];
+  Cell *const end = cells + (offset + bytes - 1) / CELL_BYTES + 1;
+  for (Cell *cell = cells + offset / CELL_BYTES; cell != end; cell++) {
+    if (cell->write_tick >= block->first_tick) {
       check_write_before(*cell, thread, site, access, address, bytes, whole_warp);
     } else if (access != Access::WRITE) {
       report(thread, site, Access::READ, address, bytes, ", which nobody has written in this block");
@@ -250,7 +264,7 @@ void shared_access(Thread &thread, uintptr_t offset, size_t bytes, Access access
     if (access == Access::READ) {
       note_read(*cell, thread, site_offset, whole_warp);
     } else {
-      if (cell->read_tick >= block_first) {
+      if (cell->read_tick >= block->first_tick) {
         check_reads_before(*cell, thread, site, access, address, bytes);
       }
       note_write(*cell, thread, site_offset, access);
@@ -263,7 +277,7 @@ const weir_range *range_of(uintptr_t address, size_t bytes) {
   if (recent != nullptr && address >= recent->begin && address + bytes <= recent->end) {
     return recent;
   }
-  const weir_memory &memory = *block->launch->memory;
+  const weir_memory &memory = *launch.given->memory;
   uint64_t low = 0, high = memory.count; // the ranges before `low` begin at or below the address
   while (low < high) {
     const uint64_t middle = (low + high) / 2;
@@ -308,8 +322,8 @@ void set_written(const weir_range &range, uintptr_t address, size_t bytes) {
 }
 
 void device_access(Thread &thread, uintptr_t address, size_t bytes, Access access, const void *site) {
-  const uintptr_t arguments = reinterpret_cast<uintptr_t>(block->arguments);
-  if (address - arguments < block->launch->kernel->argument_bytes) {
+  const uintptr_t arguments = reinterpret_cast<uintptr_t>(launch.arguments);
+  if (address - arguments < launch.given->kernel->argument_bytes) {
     if (access != Access::READ) {
       current = &thread;
       fail(site, "writes its arguments");
@@ -323,7 +337,7 @@ void device_access(Thread &thread, uintptr_t address, size_t bytes, Access acces
     }
     return;
   }
-  if (block->launch->memory != nullptr) {
+  if (launch.given->memory != nullptr) {
     const weir_range *range = range_of(address, bytes);
     if (range == nullptr) {
       report(thread, site, access, address, bytes, ", out of its bounds");
@@ -382,27 +396,33 @@ void launch_begins() {
     range = nullptr;
   }
   launch_first = ++tick;
+  launch_serial = serial + 1;
+  indices.clear();
   order.launch_begins();
 }
 
-void block_begins() {
-  block_first = ++tick;
-  block_barrier();
-  last_declared = nullptr;
-  order.block_begins(block_first);
-}
+namespace {
 
-void block_barrier() {
-  block_tick = ++tick;
-  for (uint32_t i = 0; i < block->warps_count; i++) {
-    block->warps[i].tick = tick;
+void barrier(Block &of) {
+  of.barrier_tick = ++tick;
+  for (uint32_t i = 0; i < launch.warps; i++) {
+    of.warps[i].tick = tick;
   }
 }
 
-void warp_barrier(Warp &warp) { warp.tick = ++tick; }
+} // namespace
 
-/* The list of declarations has grown, and may have moved. */
-void declared() { last_declared = nullptr; }
+void block_begins(Block &fresh) {
+  fresh.serial = ++serial;
+  fresh.first_tick = ++tick;
+  barrier(fresh);
+  indices.push_back({fresh.index[0], fresh.index[1], fresh.index[2]});
+  order.block_begins(fresh);
+}
+
+void block_barrier() { barrier(*block); }
+
+void warp_barrier(Warp &warp) { warp.tick = ++tick; }
 
 void stream_read(const void *address, const void *site) {
   const uintptr_t first = reinterpret_cast<uintptr_t>(address);
@@ -410,7 +430,7 @@ void stream_read(const void *address, const void *site) {
     const Cell &cell = *device.cells(at);
     if (cell.write_tick >= launch_first) {
       race(*current, site, Access::READ, first, sizeof(Words4), "wrote in this launch (a stream read bypasses caches that are kept coherent)",
-           cell.write_tick, cell.writer, cell.write_site);
+           cell.write_block, cell.writer, cell.write_site);
     }
   }
 }
@@ -422,10 +442,10 @@ void matrix_row_read(const Thread &thread) {
 
 void atomic(const void *address, size_t bytes, const void *site) {
   watch(reinterpret_cast<uintptr_t>(address), bytes, Access::ATOMIC_WRITE, site);
-  order.atomic(reinterpret_cast<uintptr_t>(address), block_tick);
+  order.atomic(reinterpret_cast<uintptr_t>(address));
 }
 
-void fence() { order.fence(block_tick, tick); }
+void fence() { order.fence(tick); }
 
 void copy_issued(const Copy &copy) {
   if (copy.valid) {
@@ -434,14 +454,14 @@ void copy_issued(const Copy &copy) {
   const uintptr_t to = reinterpret_cast<uintptr_t>(copy.to) - reinterpret_cast<uintptr_t>(block->shared);
   shared_access(*current, to, sizeof(Words4), Access::WRITE, copy.site, false);
   for (size_t i = 0; i < sizeof(Words4) / CELL_BYTES; i++) {
-    shared_cells[to / CELL_BYTES + i].writer |= IN_FLIGHT;
+    shared_cells[block->slot][to / CELL_BYTES + i].writer |= IN_FLIGHT;
   }
 }
 
 void copy_waited_for(const Copy &copy) {
   const uintptr_t to = reinterpret_cast<uintptr_t>(copy.to) - reinterpret_cast<uintptr_t>(block->shared);
   for (size_t i = 0; i < sizeof(Words4) / CELL_BYTES; i++) {
-    Cell &cell = shared_cells[to / CELL_BYTES + i];
+    Cell &cell = shared_cells[block->slot][to / CELL_BYTES + i];
     cell.writer = static_cast<uint16_t>(current->index);
     cell.write_tick = current->warp->tick;
   }

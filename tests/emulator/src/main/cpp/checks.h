@@ -8,10 +8,9 @@ namespace weir::emulator::checks {
 #ifdef WEIR_CHECKED
 
 void launch_begins();
-void block_begins();
+void block_begins(Block &fresh);
 void block_barrier();
 void warp_barrier(Warp &warp);
-void declared();
 void stream_read(const void *address, const void *site);
 void matrix_row_read(const Thread &thread);
 void atomic(const void *address, size_t bytes, const void *site);
@@ -22,10 +21,9 @@ void copy_waited_for(const Copy &copy);
 #else
 
 inline void launch_begins() {}
-inline void block_begins() {}
+inline void block_begins(Block &) {}
 inline void block_barrier() {}
 inline void warp_barrier(Warp &) {}
-inline void declared() {}
 inline void stream_read(const void *, const void *) {}
 inline void matrix_row_read(const Thread &) {}
 inline void atomic(const void *, size_t, const void *) {}

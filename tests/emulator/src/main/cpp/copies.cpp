@@ -30,7 +30,7 @@ void reset_copies(Thread &thread) {
 namespace {
 
 void maybe_land(Copy &copy) {
-  const weir_landing landing = block->launch->landing;
+  const weir_landing landing = launch.given->landing;
   if (!copy.landed && (landing == WEIR_LAND_EARLY || (landing == WEIR_LAND_RANDOM && random_bits() % 2 == 0))) {
     land(copy);
   }

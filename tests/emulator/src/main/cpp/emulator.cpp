@@ -10,6 +10,8 @@
 
 namespace weir::emulator {
 
+Launch launch;
+Block *residents[MAX_RESIDENT];
 Block *block;
 Thread *current;
 
@@ -20,8 +22,11 @@ Registered *registered;
 // How often, under the random order, a warp that could go on lets another one go first: once in so many collectives.
 constexpr uint64_t WARP_CHANGE = 8;
 
+// A thread that waits for another block asks again and again; here it has asked often enough.
+constexpr uint64_t MAX_IDLE_ATOMICS = 1'000'000;
+
 int pick(uint32_t mask) {
-  switch (block->launch->order) {
+  switch (launch.given->order) {
   case WEIR_REVERSE:
     return 31 - __builtin_clz(mask);
   case WEIR_RANDOM: {
@@ -90,39 +95,66 @@ void lanes_text(uint32_t lanes, char *text, size_t bytes) {
   fail(current->site, "the lanes of warp %d part before a collective that needs them all: %s", warp.index, text);
 }
 
-/* Hands over to a thread that can run. Returns when the current one is handed over to. */
-void hand_over(Warp &warp) {
-  Thread *next;
-  if (warp.runnable != 0 &&
-      (block->launch->order != WEIR_RANDOM || warp.collective != 0 || random_bits() % WARP_CHANGE != 0)) {
-    next = &warp.threads[pick(warp.runnable)];
-  } else {
-    if (block->runnable_warps == 0) {
-      // Every thread of the block has left or waits at the block's barrier.
-      bool waiting = false;
-      checks::block_barrier();
-      for (uint32_t i = 0; i < block->warps_count; i++) {
-        Warp &each = block->warps[i];
-        each.runnable = each.barrier;
-        each.barrier = 0;
-        if (each.runnable != 0) {
-          waiting = true;
-          block->runnable_warps |= 1u << i;
-        }
-      }
-      if (!waiting) {
-        Fiber left;
-        switch_fiber(left, block->home);
-      }
-    }
-    Warp &other = block->warps[pick(block->runnable_warps)];
-    next = &other.threads[pick(other.runnable)];
-  }
-  if (next != current) {
-    Thread *self = current;
-    current = next;
+/* Goes on with `next`, which may be a thread of another block. Returns when someone goes on with the current one. */
+void go_on_with(Block *of, Thread *next) {
+  Thread *self = current;
+  block = of;
+  current = next;
+  if (next != self) {
     switch_fiber(self->fiber, next->fiber);
   }
+}
+
+void begin_block(Block &fresh);
+
+Thread *any_thread(const Block &of) {
+  const Warp &warp = of.warps[pick(of.runnable_warps)];
+  return &warp.threads[pick(warp.runnable)];
+}
+
+/* The thread with which a block goes on, or begins where the slot has none. */
+Thread *first_of(Block &of) {
+  if (!of.resident) {
+    begin_block(of);
+  }
+  Thread *first = of.interrupted != nullptr ? of.interrupted : any_thread(of);
+  of.interrupted = nullptr;
+  return first;
+}
+
+/* The current block has ended: weir_run's own stack goes on, and no thread's any more. */
+[[noreturn]] void end_block() {
+  block->resident = false;
+  Fiber left;
+  switch_fiber(left, launch.home);
+  __builtin_unreachable();
+}
+
+/* Hands over to a thread that can run. Returns when the current one is handed over to. */
+void hand_over(Warp &warp) {
+  if (warp.runnable != 0 &&
+      (launch.given->order != WEIR_RANDOM || warp.collective != 0 || random_bits() % WARP_CHANGE != 0)) {
+    go_on_with(block, &warp.threads[pick(warp.runnable)]);
+    return;
+  }
+  if (block->runnable_warps == 0) {
+    // Every thread of the block has left or waits at the block's barrier.
+    bool waiting = false;
+    checks::block_barrier();
+    for (uint32_t i = 0; i < launch.warps; i++) {
+      Warp &each = block->warps[i];
+      each.runnable = each.barrier;
+      each.barrier = 0;
+      if (each.runnable != 0) {
+        waiting = true;
+        block->runnable_warps |= 1u << i;
+      }
+    }
+    if (!waiting) {
+      end_block();
+    }
+  }
+  go_on_with(block, any_thread(*block));
 }
 
 /* The current lane stops running, and waits or has left. */
@@ -137,7 +169,7 @@ void stop(Thread &self, Warp &warp) {
 }
 
 void thread_entry() {
-  block->launch->kernel->body(block->arguments);
+  launch.given->kernel->body(launch.arguments);
   Thread &self = *current;
   Warp &warp = *self.warp;
   self.wait = Wait::EXIT;
@@ -148,54 +180,120 @@ void thread_entry() {
   __builtin_unreachable();
 }
 
-void run_block(uint32_t x, uint32_t y, uint32_t z) {
-  const weir_launch &launch = *block->launch;
-  block->index[0] = x;
-  block->index[1] = y;
-  block->index[2] = z;
-  block->declared.clear();
-  block->static_bytes = 0;
-  if (block->shared_used != 0) {
-    memset(block->shared, POISON, block->shared_used);
+uint64_t next_index() {
+  const uint64_t turn = launch.begun++;
+  switch (launch.given->order) {
+  case WEIR_REVERSE:
+    return launch.blocks - 1 - turn;
+  case WEIR_RANDOM:
+    return launch.order[turn];
+  default:
+    return turn;
   }
-  block->shared_used = 0;
-  block->declared.push_back({nullptr, 0, launch.dynamic_shared_bytes});
-  block->shared_used = (launch.dynamic_shared_bytes + SHARED_GAP + 127) / 128 * 128;
-  block->runnable_warps = block->warps_count == MAX_WARPS ? ALL : (1u << block->warps_count) - 1;
-  for (uint32_t i = 0; i < block->warps_count; i++) {
-    Warp &warp = block->warps[i];
+}
+
+void begin_block(Block &fresh) {
+  const weir_launch &given = *launch.given;
+  const uint64_t index = next_index();
+  fresh.index[0] = static_cast<uint32_t>(index % given.grid[0]);
+  fresh.index[1] = static_cast<uint32_t>(index / given.grid[0] % given.grid[1]);
+  fresh.index[2] = static_cast<uint32_t>(index / given.grid[0] / given.grid[1]);
+  fresh.resident = true;
+  fresh.interrupted = nullptr;
+  memset(fresh.shared, POISON, fresh.shared_used);
+  fresh.static_bytes = 0;
+  fresh.declared.clear();
+  fresh.declared.push_back({nullptr, 0, given.dynamic_shared_bytes});
+  fresh.recent = nullptr;
+  fresh.shared_used = (given.dynamic_shared_bytes + SHARED_GAP + 127) / 128 * 128;
+  fresh.runnable_warps = launch.warps == MAX_WARPS ? ALL : (1u << launch.warps) - 1;
+  for (uint32_t i = 0; i < launch.warps; i++) {
+    Warp &warp = fresh.warps[i];
     warp.alive = warp.runnable = ALL;
     warp.collective = warp.barrier = 0;
   }
-  for (uint32_t i = 0; i < block->threads_count; i++) {
-    Thread &thread = block->threads[i];
+  for (uint32_t i = 0; i < launch.threads; i++) {
+    Thread &thread = fresh.threads[i];
     thread.wait = Wait::NOTHING;
     reset_copies(thread);
-    prepare(thread.fiber, block->stacks.bottom(i), block->stacks.top(i), thread_entry);
+    prepare(thread.fiber, fresh.stacks.bottom(i), fresh.stacks.top(i), thread_entry);
   }
-  checks::block_begins();
-  Warp &first = block->warps[pick(block->runnable_warps)];
-  current = &first.threads[pick(first.runnable)];
-  switch_fiber(block->home, current->fiber);
+  checks::block_begins(fresh);
 }
 
 void run_blocks() {
-  const weir_launch &launch = *block->launch;
-  const uint64_t count = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2];
-  std::vector<uint32_t> shuffled;
-  if (launch.order == WEIR_RANDOM) {
-    for (uint64_t i = 0; i < count; i++) {
-      shuffled.push_back(static_cast<uint32_t>(i));
+  const weir_launch &given = *launch.given;
+  launch.blocks = static_cast<uint64_t>(given.grid[0]) * given.grid[1] * given.grid[2];
+  launch.begun = 0;
+  launch.order.clear();
+  if (given.order == WEIR_RANDOM) {
+    for (uint64_t i = 0; i < launch.blocks; i++) {
+      launch.order.push_back(static_cast<uint32_t>(i));
     }
-    for (uint64_t i = count; i > 1; i--) {
-      std::swap(shuffled[i - 1], shuffled[random_bits() % i]);
+    for (uint64_t i = launch.blocks; i > 1; i--) {
+      std::swap(launch.order[i - 1], launch.order[random_bits() % i]);
     }
   }
-  for (uint64_t i = 0; i < count && !block->failed; i++) {
-    const uint64_t index = launch.order == WEIR_RANDOM ? shuffled[i] : launch.order == WEIR_REVERSE ? count - 1 - i : i;
-    run_block(static_cast<uint32_t>(index % launch.grid[0]),
-              static_cast<uint32_t>(index / launch.grid[0] % launch.grid[1]),
-              static_cast<uint32_t>(index / launch.grid[0] / launch.grid[1]));
+  Block *next = residents[0];
+  while (next != nullptr && !launch.failed) {
+    block = next;
+    current = first_of(*next);
+    switch_fiber(launch.home, current->fiber);
+    // A block has ended. The next begins in its place, or one that waits for its turn goes on.
+    if (launch.begun == launch.blocks) {
+      next = nullptr;
+      for (Block *other : residents) {
+        if (other != nullptr && other->resident) {
+          next = other;
+        }
+      }
+    } else {
+      next = block;
+    }
+  }
+}
+
+/* A place in which another block may do something first: the current one is about to touch what both can. */
+void meet_other_blocks() {
+  size_t slots = 0;
+  while (slots < MAX_RESIDENT && residents[slots] != nullptr) {
+    slots++;
+  }
+  if (launch.given->order == WEIR_RANDOM && random_bits() % 2 == 0) {
+    return;
+  }
+  const size_t first = launch.given->order == WEIR_RANDOM ? random_bits() % slots : block->slot + 1;
+  for (size_t i = 0; i < slots; i++) {
+    Block &other = *residents[(first + i) % slots];
+    if (&other == block) {
+      return;
+    }
+    if (other.resident || launch.begun < launch.blocks) {
+      block->interrupted = current;
+      go_on_with(&other, first_of(other));
+      return;
+    }
+  }
+}
+
+/* Before an atomic operation. */
+void before_atomic(const void *address, size_t bytes, const void *site) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (at % bytes != 0) {
+    fail(site, "an atomic operation on %zu bytes at %p, which is not a multiple of %zu", bytes, address, bytes);
+  }
+  if (at - reinterpret_cast<uintptr_t>(block->shared) >= sizeof block->shared) {
+    meet_other_blocks();
+  }
+  checks::atomic(address, bytes, site);
+}
+
+/* Behind one. */
+void behind_atomic(bool changed, const void *site) {
+  launch.idle_atomics = changed ? 0 : launch.idle_atomics + 1;
+  if (launch.idle_atomics > MAX_IDLE_ATOMICS) {
+    fail(site, "waits for ever: %llu atomic operations, one after the other, changed nothing",
+         static_cast<unsigned long long>(MAX_IDLE_ATOMICS));
   }
 }
 
@@ -229,7 +327,7 @@ int index(Index which) noexcept {
   case Index::THREAD:
     return current->index;
   case Index::THREADS:
-    return static_cast<int>(block->threads_count);
+    return static_cast<int>(launch.threads);
   case Index::BLOCK_X:
     return static_cast<int>(block->index[0]);
   case Index::BLOCK_Y:
@@ -237,7 +335,7 @@ int index(Index which) noexcept {
   case Index::BLOCK_Z:
     return static_cast<int>(block->index[2]);
   default:
-    return static_cast<int>(block->launch->grid[0]);
+    return static_cast<int>(launch.given->grid[0]);
   }
 }
 
@@ -256,7 +354,7 @@ void *shared(const SharedArray *array) {
   }
   const size_t begin = block->shared_used;
   block->declared.push_back({array, begin, array->bytes});
-  checks::declared();
+  block->recent = nullptr; // the list may have moved
   block->shared_used = (begin + array->bytes + SHARED_GAP + 127) / 128 * 128;
   return block->shared + begin;
 }
@@ -311,19 +409,26 @@ void sync_warp() {
 }
 
 int32_t atomic_add(int32_t *address, int32_t value) {
-  checks::atomic(address, sizeof *address, __builtin_return_address(0));
-  return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
+  before_atomic(address, sizeof *address, __builtin_return_address(0));
+  const int32_t before = *address;
+  *address = static_cast<int32_t>(static_cast<uint32_t>(before) + static_cast<uint32_t>(value));
+  behind_atomic(value != 0, __builtin_return_address(0));
+  return before;
 }
 
 uint64_t atomic_add(uint64_t *address, uint64_t value) {
-  checks::atomic(address, sizeof *address, __builtin_return_address(0));
-  return __atomic_fetch_add(address, value, __ATOMIC_SEQ_CST);
+  before_atomic(address, sizeof *address, __builtin_return_address(0));
+  const uint64_t before = *address;
+  *address = before + value;
+  behind_atomic(value != 0, __builtin_return_address(0));
+  return before;
 }
 
 uint64_t atomic_max(uint64_t *address, uint64_t value) {
-  checks::atomic(address, sizeof *address, __builtin_return_address(0));
+  before_atomic(address, sizeof *address, __builtin_return_address(0));
   const uint64_t before = *address;
   *address = std::max(before, value);
+  behind_atomic(*address != before, __builtin_return_address(0));
   return before;
 }
 
@@ -355,45 +460,51 @@ WEIR_EXPORTED int weir_checked(void) {
 #endif
 }
 
-WEIR_EXPORTED int weir_run(const weir_launch *launch, char *report, uint64_t report_bytes) {
+WEIR_EXPORTED int weir_run(const weir_launch *given, char *report, uint64_t report_bytes) {
   using namespace weir::emulator;
   static std::mutex one_at_a_time;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
-  if (const char *refused = refuse(*launch)) {
-    snprintf(report, report_bytes, "kernel %s: %s", launch->kernel->name, refused);
+  if (const char *refused = refuse(*given)) {
+    snprintf(report, report_bytes, "kernel %s: %s", given->kernel->name, refused);
     return 1;
   }
-  if (block == nullptr) {
-    block = new Block();
-    memset(block->shared, POISON, sizeof block->shared);
+  const uint64_t blocks = static_cast<uint64_t>(given->grid[0]) * given->grid[1] * given->grid[2];
+  for (size_t slot = 0; slot < MAX_RESIDENT; slot++) {
+    if (residents[slot] == nullptr) {
+      if (slot >= blocks) {
+        break;
+      }
+      residents[slot] = new Block();
+      residents[slot]->slot = slot;
+    }
+    Block &each = *residents[slot];
+    each.resident = false;
+    if (!each.stacks.allocate()) {
+      snprintf(report, report_bytes, "kernel %s: no memory for the threads' stacks", given->kernel->name);
+      return 1;
+    }
+    for (uint32_t i = 0; i < given->block[0]; i++) {
+      each.threads[i].index = static_cast<int>(i);
+      each.threads[i].warp = &each.warps[i / weir::WARP];
+    }
+    for (uint32_t i = 0; i < given->block[0] / weir::WARP; i++) {
+      each.warps[i].index = static_cast<int>(i);
+      each.warps[i].threads = &each.threads[i * weir::WARP];
+    }
   }
-  if (!block->stacks.allocate()) {
-    snprintf(report, report_bytes, "kernel %s: no memory for the threads' stacks", launch->kernel->name);
-    return 1;
-  }
-  const std::vector<uint64_t> arguments = [&] { // launch memory of its own, as a kernel's parameters have
-    std::vector<uint64_t> words((launch->kernel->argument_bytes + 7) / 8);
-    memcpy(words.data(), launch->arguments, launch->kernel->argument_bytes);
-    return words;
-  }();
-  block->launch = launch;
-  block->arguments = arguments.data();
-  block->threads_count = launch->block[0];
-  block->warps_count = launch->block[0] / weir::WARP;
-  block->random = launch->seed;
-  block->failed = false;
-  block->report = report;
-  block->report_bytes = report_bytes;
-  for (uint32_t i = 0; i < block->threads_count; i++) {
-    block->threads[i].index = static_cast<int>(i);
-    block->threads[i].warp = &block->warps[i / weir::WARP];
-  }
-  for (uint32_t i = 0; i < block->warps_count; i++) {
-    block->warps[i].index = static_cast<int>(i);
-    block->warps[i].threads = &block->threads[i * weir::WARP];
-  }
+  std::vector<uint64_t> arguments((given->kernel->argument_bytes + 7) / 8); // memory of its own, as on a GPU
+  memcpy(arguments.data(), given->arguments, given->kernel->argument_bytes);
+  launch.given = given;
+  launch.arguments = arguments.data();
+  launch.threads = given->block[0];
+  launch.warps = given->block[0] / weir::WARP;
+  launch.random = given->seed;
+  launch.idle_atomics = 0;
+  launch.failed = false;
+  launch.report = report;
+  launch.report_bytes = report_bytes;
   checks::launch_begins();
   run_blocks();
   current = nullptr;
-  return block->failed ? 1 : 0;
+  return launch.failed ? 1 : 0;
 }

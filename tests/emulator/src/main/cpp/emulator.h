@@ -1,5 +1,6 @@
-// The core's own view of a running launch: threads, warps, a block. One block runs at a time, all of its threads on
-// the host thread that called weir_run; so nothing here needs a lock.
+// The core's own view of a running launch: its blocks, their warps and threads. All run on the host thread that called
+// weir_run, one at a time; so nothing here needs a lock. A few blocks are resident and take turns where they could meet,
+// at atomic operations on device memory; the others begin when one of these has ended.
 #pragma once
 
 #include "fiber.h"
@@ -82,33 +83,49 @@ struct Declared {
 };
 
 struct Block {
-  const weir_launch *launch = nullptr;
-  const void *arguments = nullptr;
+  size_t slot;                  // of the resident blocks
+  bool resident = false;        // it has begun and not ended
+  Thread *interrupted = nullptr; // who goes on when it is its turn again
   uint32_t index[3] = {};
-  uint32_t threads_count = 0, warps_count = 0;
   uint32_t runnable_warps = 0;
-  uint64_t random = 0;
+
+  // Of checks.h: which of all blocks ever run this is, and ticks of its start and of its last barrier.
+  uint32_t serial = 0, first_tick = 0, barrier_tick = 0;
 
   alignas(128) unsigned char shared[SHARED_BYTES + 64 * SHARED_GAP];
   std::vector<Declared> declared;
-  size_t shared_used = 0;   // bytes of `shared` given out, gaps included
-  size_t static_bytes = 0;  // declared
+  size_t shared_used = sizeof shared; // bytes of `shared` given out, gaps included
+  size_t static_bytes = 0;            // declared
+  const Declared *recent = nullptr;   // that was last accessed
 
   Thread threads[MAX_THREADS];
   Warp warps[MAX_WARPS];
   Stacks stacks;
-  Fiber home; // weir_run's own stack
+};
 
+constexpr size_t MAX_RESIDENT = 3;
+
+struct Launch {
+  const weir_launch *given = nullptr;
+  const void *arguments = nullptr;
+  uint32_t threads = 0, warps = 0; // of a block
+  std::vector<uint32_t> order;     // of blocks, where it is random
+  uint64_t begun = 0, blocks = 0;
+  uint64_t random = 0;
+  uint64_t idle_atomics = 0; // one after the other, by any thread, that changed nothing
+  Fiber home;                // weir_run's own stack
   bool failed = false;
   char *report = nullptr;
   uint64_t report_bytes = 0;
 };
 
-extern Block *block;
-extern Thread *current;
+extern Launch launch;
+extern Block *residents[MAX_RESIDENT];
+extern Block *block;    // whose turn it is
+extern Thread *current; // and which of its threads runs
 
 inline uint64_t random_bits() {
-  uint64_t z = (block->random += 0x9E3779B97F4A7C15u);
+  uint64_t z = (launch.random += 0x9E3779B97F4A7C15u);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
   return z ^ (z >> 31);

@@ -10,24 +10,9 @@ constexpr int MAX_CHAIN = 8; // of blocks that pass on what they have taken up
 
 } // namespace
 
-void BlockOrder::launch_begins() {
-  block_starts.clear();
-  indices.clear();
-  locations.clear();
-}
+void BlockOrder::launch_begins() { locations.clear(); }
 
-void BlockOrder::block_begins(uint32_t first_tick) {
-  block_starts.push_back(first_tick);
-  indices.push_back({block->index[0], block->index[1], block->index[2]});
-  fences.clear();
-  observed.clear();
-  taken_up.clear();
-}
-
-size_t BlockOrder::block_at(uint32_t tick) const {
-  return static_cast<size_t>(std::upper_bound(block_starts.begin(), block_starts.end(), tick) - block_starts.begin()) -
-         1;
-}
+void BlockOrder::block_begins(const Block &fresh) { sides[fresh.slot] = {}; }
 
 bool BlockOrder::before(int thread, uint32_t block_tick, uint32_t warp_tick, const Thread &now,
                         uint32_t block_tick_now) {
@@ -35,10 +20,12 @@ bool BlockOrder::before(int thread, uint32_t block_tick, uint32_t warp_tick, con
          (thread / WARP == now.warp->index && warp_tick < now.warp->tick);
 }
 
-void BlockOrder::fence(uint32_t block_tick, uint32_t tick) {
+void BlockOrder::fence(uint32_t tick) {
   const Thread &self = *current;
+  const uint32_t block_tick = block->barrier_tick;
+  auto &[fences, observed, taken_up] = sides[block->slot];
   if (fences.empty()) {
-    fences.resize(block->threads_count);
+    fences.resize(launch.threads);
   }
   fences[static_cast<size_t>(self.index)] = {block_tick, self.warp->tick};
   for (const Observed &each : observed) {
@@ -53,14 +40,15 @@ void BlockOrder::fence(uint32_t block_tick, uint32_t tick) {
   }
 }
 
-void BlockOrder::atomic(uintptr_t address, uint32_t block_tick) {
+void BlockOrder::atomic(uintptr_t address) {
   const Thread &self = *current;
+  const uint32_t block_tick = block->barrier_tick;
+  auto &[fences, observed, taken_up] = sides[block->slot];
   std::unique_ptr<Location> &location = locations[address];
   if (location == nullptr) {
     location = std::make_unique<Location>();
   }
-  const size_t this_block = block_starts.size() - 1;
-  if (!location->published.empty() && location->published.front().block != this_block) {
+  if (!location->published.empty()) {
     const Prefix prefix{location.get(), location->published.size()};
     const bool known = std::any_of(observed.begin(), observed.end(), [&](const Observed &each) {
       return each.prefix.location == prefix.location && each.prefix.count == prefix.count && each.thread == self.index;
@@ -72,7 +60,7 @@ void BlockOrder::atomic(uintptr_t address, uint32_t block_tick) {
   if (fences.empty()) {
     return;
   }
-  Published now{this_block, 0, std::vector<uint32_t>(fences.size()), {}};
+  Published now{block->serial, 0, std::vector<uint32_t>(fences.size()), {}};
   for (size_t i = 0; i < fences.size(); i++) {
     const Fence &fence = fences[i];
     if (fence.warp_tick != 0 && before(static_cast<int>(i), fence.block_tick, fence.warp_tick, self, block_tick)) {
@@ -81,34 +69,47 @@ void BlockOrder::atomic(uintptr_t address, uint32_t block_tick) {
     }
   }
   for (const TakenUp &taken : taken_up) {
-    if (holds(taken, self, block_tick)) {
+    if (holds(taken, self)) {
       now.taken_up.push_back(taken.prefix);
     }
   }
-  if (now.cover != 0) {
-    location->published.push_back(std::move(now));
+  if (now.cover == 0) {
+    return;
   }
+  // Whoever asks again and again publishes the same again and again.
+  std::vector<size_t> &own = location->by_block[block->serial];
+  if (!own.empty()) {
+    const Published &before = location->published[own.back()];
+    if (before.cover == now.cover && before.own == now.own && before.taken_up.size() == now.taken_up.size()) {
+      return;
+    }
+  }
+  own.push_back(location->published.size());
+  location->published.push_back(std::move(now));
 }
 
-bool BlockOrder::holds(const TakenUp &taken, const Thread &thread, uint32_t block_tick) const {
-  return taken.threads.test(static_cast<size_t>(thread.index)) || taken.tick < block_tick;
+bool BlockOrder::holds(const TakenUp &taken, const Thread &thread) {
+  return taken.threads.test(static_cast<size_t>(thread.index)) || taken.tick < block->barrier_tick;
 }
 
-bool BlockOrder::published(const Prefix &prefix, size_t block, uint32_t tick, int writer, int depth) const {
-  const auto begin = prefix.location->published.begin();
-  const auto end = begin + static_cast<ptrdiff_t>(prefix.count);
-  auto each = std::lower_bound(begin, end, block, [](const Published &p, size_t wanted) { return p.block < wanted; });
-  for (; each != end && each->block == block; each++) {
-    if (tick < each->cover || tick <= each->own[static_cast<size_t>(writer)]) {
-      return true;
+bool BlockOrder::published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer, int depth) {
+  const Location &location = *prefix.location;
+  const auto found = location.by_block.find(serial);
+  if (found != location.by_block.end()) {
+    for (const size_t index : found->second) {
+      const Published &each = location.published[index];
+      if (index < prefix.count && (tick < each.cover || tick <= each.own[static_cast<size_t>(writer)])) {
+        return true;
+      }
     }
   }
   if (depth == MAX_CHAIN) {
     return false;
   }
-  for (; each != end; each++) { // later blocks may have taken it up and passed it on
-    for (const Prefix &passed_on : each->taken_up) {
-      if (published(passed_on, block, tick, writer, depth + 1)) {
+  for (size_t i = prefix.count; i-- > 0;) { // others may have taken it up and passed it on
+    for (const Prefix &passed_on : location.published[i].taken_up) {
+      if ((passed_on.location != prefix.location || passed_on.count < prefix.count) &&
+          published(passed_on, serial, tick, writer, depth + 1)) {
         return true;
       }
     }
@@ -116,16 +117,16 @@ bool BlockOrder::published(const Prefix &prefix, size_t block, uint32_t tick, in
   return false;
 }
 
-bool BlockOrder::ordered(uint32_t tick, int writer, const Thread &thread, uint32_t block_tick) const {
-  const size_t writing = block_at(tick);
-  return std::any_of(taken_up.begin(), taken_up.end(), [&](const TakenUp &taken) {
-    return holds(taken, thread, block_tick) && published(taken.prefix, writing, tick, writer, 0);
+bool BlockOrder::ordered(uint32_t serial, uint32_t tick, int writer, const Thread &thread) const {
+  const std::vector<TakenUp> &taken_up = sides[block->slot].taken_up;
+  return std::any_of(taken_up.rbegin(), taken_up.rend(), [&](const TakenUp &taken) {
+    return holds(taken, thread) && published(taken.prefix, serial, tick, writer, 0);
   });
 }
 
-bool BlockOrder::took_up(const Thread &thread, uint32_t block_tick) const {
-  return std::any_of(taken_up.begin(), taken_up.end(),
-                     [&](const TakenUp &taken) { return holds(taken, thread, block_tick); });
+bool BlockOrder::took_up(const Thread &thread) const {
+  const std::vector<TakenUp> &taken_up = sides[block->slot].taken_up;
+  return std::any_of(taken_up.begin(), taken_up.end(), [&](const TakenUp &taken) { return holds(taken, thread); });
 }
 
 } // namespace weir::emulator

@@ -4,7 +4,6 @@
 
 #include "emulator.h"
 
-#include <array>
 #include <bitset>
 #include <memory>
 #include <unordered_map>
@@ -15,22 +14,21 @@ namespace weir::emulator {
 class BlockOrder {
 public:
   void launch_begins();
-  void block_begins(uint32_t first_tick);
+  void block_begins(const Block &fresh);
   /* The current thread's atomic operation on `address`, and its fence. */
-  void atomic(uintptr_t address, uint32_t block_tick);
-  void fence(uint32_t block_tick, uint32_t tick);
+  void atomic(uintptr_t address);
+  void fence(uint32_t tick);
 
-  /* Whether the write at `tick` by `writer` of an earlier block is ordered before what `thread` does now. */
-  bool ordered(uint32_t tick, int writer, const Thread &thread, uint32_t block_tick) const;
-  /* Whether `thread` has taken up anything at all from earlier blocks. */
-  bool took_up(const Thread &thread, uint32_t block_tick) const;
-  /* The index of the block that ran at `tick`. */
-  const std::array<uint32_t, 3> &index_at(uint32_t tick) const { return indices[block_at(tick)]; }
+  /* Whether what `writer` of another block did at `tick` is ordered before what `thread` of the current one does now. */
+  bool ordered(uint32_t serial, uint32_t tick, int writer, const Thread &thread) const;
+  /* Whether `thread` has taken up anything at all from other blocks. */
+  bool took_up(const Thread &thread) const;
 
 private:
   struct Published;
   struct Location {
-    std::vector<Published> published; // by ascending block
+    std::vector<Published> published;                            // one after the other
+    std::unordered_map<uint32_t, std::vector<size_t>> by_block; // where in there a block's are
   };
   /* The first `count` things that were published through a location. */
   struct Prefix {
@@ -38,10 +36,10 @@ private:
     size_t count;
   };
   struct Published {
-    size_t block;
-    uint32_t cover;                 // all that the block did before this tick
-    std::vector<uint32_t> own;      // per thread: also what it did itself up to this tick
-    std::vector<Prefix> taken_up;   // and what it had taken up
+    uint32_t serial;              // of the block
+    uint32_t cover;               // all that the block did before this tick
+    std::vector<uint32_t> own;    // per thread: also what it did itself up to this tick
+    std::vector<Prefix> taken_up; // and what it had taken up
   };
   struct Fence {
     uint32_t block_tick = 0, warp_tick = 0;
@@ -56,18 +54,19 @@ private:
     uint32_t tick; // of the first fence: behind a barrier after it, for all
     std::bitset<MAX_THREADS> threads;
   };
+  /* A resident block's. */
+  struct Side {
+    std::vector<Fence> fences; // per thread; empty: none yet
+    std::vector<Observed> observed;
+    std::vector<TakenUp> taken_up;
+  };
 
-  size_t block_at(uint32_t tick) const; // counted as they ran
   static bool before(int thread, uint32_t block_tick, uint32_t warp_tick, const Thread &now, uint32_t block_tick_now);
-  bool holds(const TakenUp &taken, const Thread &thread, uint32_t block_tick) const;
-  bool published(const Prefix &prefix, size_t block, uint32_t tick, int writer, int depth) const;
+  static bool holds(const TakenUp &taken, const Thread &thread);
+  static bool published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer, int depth);
 
-  std::vector<uint32_t> block_starts;
-  std::vector<std::array<uint32_t, 3>> indices;
   std::unordered_map<uintptr_t, std::unique_ptr<Location>> locations;
-  std::vector<Fence> fences; // per thread of the block; empty: none yet
-  std::vector<Observed> observed;
-  std::vector<TakenUp> taken_up;
+  Side sides[MAX_RESIDENT];
 };
 
 } // namespace weir::emulator

@@ -69,10 +69,10 @@ void fail(const void *site, const char *format, ...) {
   if (site != nullptr) {
     describe_site(site, where, sizeof where);
   }
-  snprintf(block->report, block->report_bytes, "kernel %s, block (%u, %u, %u), thread %d, %s: %s",
-           block->launch->kernel->name, block->index[0], block->index[1], block->index[2], current->index, where, what);
-  block->failed = true;
-  switch_fiber(current->fiber, block->home);
+  snprintf(launch.report, launch.report_bytes, "kernel %s, block (%u, %u, %u), thread %d, %s: %s",
+           launch.given->kernel->name, block->index[0], block->index[1], block->index[2], current->index, where, what);
+  launch.failed = true;
+  switch_fiber(current->fiber, launch.home);
   __builtin_unreachable();
 }
 

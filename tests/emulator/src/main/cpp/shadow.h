@@ -19,11 +19,12 @@ constexpr uint16_t IN_FLIGHT = 0x1000;   // a cp.async not yet waited for
 // Of a reader:
 constexpr uint16_t MANY_LANES = 0x400;   // also other lanes of the warp, since its last barrier
 constexpr uint16_t MANY_WARPS = 0x800;   // also other warps, since the block's last barrier
-constexpr uint16_t MANY_BLOCKS = 0x1000; // also earlier blocks of the launch
+constexpr uint16_t MANY_BLOCKS = 0x1000; // also other blocks of the launch
 
 struct Cell {
   uint32_t write_tick, read_tick; // 0: never; a warp's tick at the access
   uint32_t write_site, read_site; // offsets in the library
+  uint32_t write_block, read_block; // serial numbers
   uint16_t writer, reader;
 };
 
@@ -66,7 +67,7 @@ public:
   static constexpr size_t CHUNK_BYTES = 16 * 1024; // a multiple of every access's alignment
 
 private:
-  static constexpr size_t MAX_CHUNKS = 2048; // 320 MiB of cells, for 32 MiB of memory
+  static constexpr size_t MAX_CHUNKS = 2048; // 448 MiB of cells, for 32 MiB of memory
   static constexpr size_t RECENT = 256;
   struct Recent {
     uintptr_t chunk = UINTPTR_MAX;

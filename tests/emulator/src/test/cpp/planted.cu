@@ -381,6 +381,53 @@ template <bool WRONG> WEIR_DEVICE void counts(const Arguments &arguments) {
   }
 }
 
+/* Blocks take turns at one sum, in the order in which they come; each waits for the one before it. */
+template <Fault FAULT> WEIR_DEVICE void chain(const Arguments &arguments) {
+  WEIR_SHARED(int32_t, turn, 1);
+  const int t = thread_index();
+  if (t == 0) {
+    *turn = atomic_add(arguments.counter, 1) % 1000; // thousands: turns that are over
+    while (atomic_add(arguments.counter, 0) / 1000 != *turn) {
+    }
+    if (FAULT != Fault::NO_FENCE_BEHIND) {
+      fence_device();
+    }
+  }
+  sync_block();
+  const float before = *turn == 0 ? 0 : arguments.out[t];
+  arguments.out[t] = before * 2 + arguments.in[t];
+  if (FAULT != Fault::NO_FENCE_BEFORE) {
+    fence_device();
+  }
+  if (FAULT != Fault::NO_BARRIER_BEFORE) {
+    sync_block();
+  }
+  if (t == 0) {
+    atomic_add(arguments.counter, 1000);
+  }
+}
+
+template <bool WRONG> WEIR_DEVICE void chain_without_fence(const Arguments &arguments) {
+  chain<WRONG ? Fault::NO_FENCE_BEFORE : Fault::NONE>(arguments);
+}
+template <bool WRONG> WEIR_DEVICE void chain_without_fence_behind(const Arguments &arguments) {
+  chain<WRONG ? Fault::NO_FENCE_BEHIND : Fault::NONE>(arguments);
+}
+template <bool WRONG> WEIR_DEVICE void chain_without_barrier(const Arguments &arguments) {
+  chain<WRONG ? Fault::NO_BARRIER_BEFORE : Fault::NONE>(arguments);
+}
+
+template <bool WRONG> WEIR_DEVICE void waits_for_ever(const Arguments &arguments) {
+  if (thread_index() == 0) {
+    atomic_add(arguments.counter, 1);
+    while (atomic_add(arguments.counter, 0) < (WRONG ? 5 : 4)) { // of 4 blocks; but no more than 3 need be at work
+      if (!WRONG) {
+        break;
+      }
+    }
+  }
+}
+
 template <bool WRONG> WEIR_DEVICE void streams_what_is_written(const Arguments &arguments) {
   const int t = thread_index();
   arguments.out[THREADS * block_index() + t] = 1;
@@ -428,6 +475,10 @@ PLANTED(no_fence_before, 0)
 PLANTED(no_fence_behind, 0)
 PLANTED(no_barrier_before_fence, 0)
 PLANTED(no_barrier_behind_fence, 0)
+PLANTED(chain_without_fence, 0)
+PLANTED(chain_without_fence_behind, 0)
+PLANTED(chain_without_barrier, 0)
+PLANTED(waits_for_ever, 0)
 PLANTED(counts, 0)
 PLANTED(streams_what_is_written, 0)
 

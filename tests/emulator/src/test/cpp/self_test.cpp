@@ -173,6 +173,10 @@ constexpr Planted PLANTED[] = {
     {"no_fence_behind", "nothing orders the two blocks", 4, false},
     {"no_barrier_before_fence", "nothing orders the two blocks", 4, false},
     {"no_barrier_behind_fence", "no barrier between|nobody has written", 4, false},
+    {"chain_without_fence", "nothing orders the two blocks", 4, false},
+    {"chain_without_fence_behind", "nothing orders the two blocks", 4, false},
+    {"chain_without_barrier", "nothing orders the two blocks", 4, false},
+    {"waits_for_ever", "waits for ever", 4, true},
     {"counts", "nothing orders the two blocks|no barrier between", 4, false},
     {"streams_what_is_written", "stream read", 4, false},
 };
