@@ -2,6 +2,7 @@ package dev.weir.kernels;
 
 import dev.weir.kernels.reference.Philox;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 
@@ -38,11 +39,12 @@ final class SampleOracle {
 
   static Draw draw(SampleRows.Row row) {
     double[] logits = new double[row.logits.length];
+    BitSet allowed = row.allowedTokens();
     List<Integer> candidates = new ArrayList<>();
     for (int i = 0; i < logits.length; i++) {
       logits[i] = usable(row.logits[i]) ? row.logits[i] : Double.NEGATIVE_INFINITY;
       logits[i] += row.biases.getOrDefault(i, 0f);
-      if (!row.allows(i)) {
+      if (!allowed.get(i)) {
         logits[i] = Double.NEGATIVE_INFINITY;
       }
       if (row.penalties.containsKey(i)) {

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -37,9 +38,16 @@ final class SampleRows {
       this.logits = logits;
     }
 
-    boolean allows(int token) {
+    /** The tokens that are allowed. */
+    BitSet allowedTokens() {
+      BitSet tokens = new BitSet(logits.length);
       int[] only = allowed;
-      return only == null || Arrays.stream(only).anyMatch(t -> t == token);
+      if (only == null) {
+        tokens.set(0, logits.length);
+      } else {
+        Arrays.stream(only).forEach(tokens::set);
+      }
+      return tokens;
     }
   }
 

@@ -161,7 +161,7 @@ class SampleTest {
   void draws_follow_the_distribution(DeviceCase device) {
     try (DeviceFixture fixture = device.open()) {
       float[] logits = {1, 0, 2, BAN, -1, 0.5f, 1.5f, -0.5f};
-      int draws = 8000;
+      int draws = 2000;
       for (int filter = 0; filter < 2; filter++) {
         List<SampleRows.Row> rows = new ArrayList<>();
         for (int i = 0; i < draws; i++) {
