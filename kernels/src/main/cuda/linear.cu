@@ -128,15 +128,24 @@ template <int TILES_N, int TILES_T> struct Sums {
     }
   }
 
-  template <bool ADD> WEIR_DEVICE void take(const unsigned char *memory) {
+  WEIR_DEVICE void add_kept(const unsigned char *memory) {
 #pragma unroll
     for (int i = 0; i < TILES_N * TILES_T; i++) {
       float(&sum)[4] = at[i / TILES_T][i % TILES_T];
       Words4 words = load_16(memory + (i * THREADS + thread_index()) * 16);
-      sum[0] = ADD ? sum[0] + float_of(words.x) : float_of(words.x);
-      sum[1] = ADD ? sum[1] + float_of(words.y) : float_of(words.y);
-      sum[2] = ADD ? sum[2] + float_of(words.z) : float_of(words.z);
-      sum[3] = ADD ? sum[3] + float_of(words.w) : float_of(words.w);
+      sum[0] += float_of(words.x);
+      sum[1] += float_of(words.y);
+      sum[2] += float_of(words.z);
+      sum[3] += float_of(words.w);
+    }
+  }
+
+  // What `keep` put into global memory, to where `add_kept` finds it in shared memory; a cp.async of this thread's own.
+  static WEIR_DEVICE void fetch(unsigned char *shared, const unsigned char *memory) {
+#pragma unroll
+    for (int i = 0; i < TILES_N * TILES_T; i++) {
+      int place = (i * THREADS + thread_index()) * 16;
+      cp_async_16(shared + place, memory + place, true);
     }
   }
 
@@ -280,11 +289,13 @@ template <class T, int TOKENS, int DEPTH, int STAGES> struct Few {
     for (int step = 0; step < steps; step++) {
       cp_async_wait<STAGES - 2>();
       sync_block();
-      copy(step + STAGES - 1);
+      auto copy_next = [&] { copy(step + STAGES - 1); };
       if (step < own_steps) {
         const unsigned char *stage = shared + step % STAGES * STAGE_BYTES + lane() * 16;
         sums.template multiply<T, DEPTH>(stage + warp() * WEIGHT_BYTES,
-                                         stage + WARPS * WEIGHT_BYTES + slot * TOKEN_BYTES, [] {});
+                                         stage + WARPS * WEIGHT_BYTES + slot * TOKEN_BYTES, copy_next);
+      } else {
+        copy_next();
       }
     }
 
@@ -345,9 +356,11 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
                      TOKEN_WORDS / THREADS, THREADS * WORD_ELEMENTS / DEPTH, THREADS * 16);
   }
 
-  // Leaves the whole sums in the block that arrives last, and returns whether this is the one.
+  // Leaves the whole sums in the block that arrives last, and returns whether this is the one. What the others left in
+  // memory is fetched as many at a time as shared memory holds: each fetch waits a microsecond.
   static WEIR_DEVICE bool meet(const LinearArguments &arguments, Sums<TILES_N, TILES_T> &sums, unsigned char *shared,
                                int64_t tile, int segment, int segments) {
+    constexpr int ROOM = SHARED_BYTES / SUM_BYTES;
     unsigned char *partials = arguments.partials + tile * segments * SUM_BYTES;
     sums.keep(partials + static_cast<int64_t>(segment) * SUM_BYTES);
     fence_device();
@@ -360,11 +373,31 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     if (*arrived != segments - 1) {
       return false;
     }
+    sync_block();
     fence_device();
-    sums.template take<false>(partials);
-    for (int i = 1; i < segments; i++) {
-      sums.template take<true>(partials + static_cast<int64_t>(i) * SUM_BYTES);
+    Sums<TILES_N, TILES_T> total;
+    total.fill(NOTHING);
+    int others = segments - 1;
+    for (int first = 0; first < others; first += ROOM) {
+      int last = first + ROOM < others ? first + ROOM : others;
+      for (int other = first; other < last; other++) {
+        int from = other < segment ? other : other + 1;
+        Sums<TILES_N, TILES_T>::fetch(shared + (other - first) * SUM_BYTES,
+                                      partials + static_cast<int64_t>(from) * SUM_BYTES);
+      }
+      cp_async_commit();
+      cp_async_wait<0>();
+      for (int other = first; other < last; other++) {
+        if (other == segment) {
+          total.add(sums);
+        }
+        total.add_kept(shared + (other - first) * SUM_BYTES);
+      }
     }
+    if (segment == others) {
+      total.add(sums);
+    }
+    sums = total;
     if (thread_index() == 0) {
       arguments.arrivals[tile] = 0; // for the next launch
     }
@@ -416,7 +449,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
         }
         if (SEGMENTS == Segments::SHARED_MEMORY) {
           if (step > segment_steps) {
-            sums.template take<true>(kept);
+            sums.add_kept(kept);
           }
           sums.keep(kept);
         }
@@ -427,9 +460,8 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
       sync_block();
       const unsigned char *stage = shared + (step - first) % STAGES * STAGE_BYTES + lane() * 16;
       sums.template multiply<T, DEPTH>(stage + warp_n * TILE_ROWS * DEPTH * 2,
-                                       stage + WEIGHT_BYTES + warp_t * NARROW_TOKENS * DEPTH * 2, [&] {
-                                         copy(step + STAGES - 1);
-                                       });
+                                       stage + WEIGHT_BYTES + warp_t * NARROW_TOKENS * DEPTH * 2,
+                                       [&] { copy(step + STAGES - 1); });
     }
     if (segments > 1) {
       if (split) {
@@ -440,7 +472,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
       } else if (SEGMENTS == Segments::ONE_OR_REGISTERS) {
         sums.add(totals);
       } else {
-        sums.template take<true>(kept);
+        sums.add_kept(kept);
       }
     }
     store_sums<T>(arguments, sums, token + warp_t * NARROW_TOKENS, output + warp_n * TILE_ROWS);

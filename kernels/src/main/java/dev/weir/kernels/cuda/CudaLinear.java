@@ -32,7 +32,7 @@ final class CudaLinear {
   private static final int SPLIT_TIME = 6;
 
   /** The most tokens whose segments meet in memory: bounds the scratch. */
-  private static final int MOST_SPLIT_TOKENS = 2 * MEDIUM;
+  static final int MOST_SPLIT_TOKENS = 2 * MEDIUM;
 
   /** Where segments are more than one, N times their number is below this (PackedWeights). */
   private static final int MOST_SPLIT_OUTPUTS =

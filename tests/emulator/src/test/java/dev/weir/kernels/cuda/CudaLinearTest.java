@@ -70,7 +70,7 @@ class CudaLinearTest {
   }
 
   @Test
-  void segmentsAreAFunctionOfTheWeightAlone() {
+  void segmentsCoverTheColumnsAndTheirSumsFitTheScratch() {
     for (int outputs : new int[] {1, 128, 1000, 1024, 4096, 6144, 16384, 28672, 151936}) {
       for (int columns : new int[] {1, 63, 64, 500, 1024, 1280, 4096, 14336}) {
         int segment = PackedWeights.segmentColumns(outputs, columns);
@@ -80,9 +80,9 @@ class CudaLinearTest {
         assertThat((segments - 1) * segment).isLessThan(columns);
         assertThat(segments * segment).isGreaterThanOrEqualTo(columns);
         if (segments > 1) {
-          long scratch = (long) PackedWeights.bytes(outputs, 1) / 2 / PackedWeights.COLUMNS;
-          assertThat(scratch * segments * 256 * Float.BYTES)
-              .isLessThan(CudaLinear.SCRATCH_BYTES);
+          long padded = PackedWeights.bytes(outputs, 1) / PackedWeights.bytes(1, 1);
+          long sums = padded * PackedWeights.OUTPUTS * segments * CudaLinear.MOST_SPLIT_TOKENS;
+          assertThat(sums * Float.BYTES).isLessThan(CudaLinear.SCRATCH_BYTES);
         }
       }
     }
@@ -90,8 +90,7 @@ class CudaLinearTest {
 
   private static CudaLinear open(CudaDevice device, int multiprocessors, DType type) {
     DeviceBuffer scratch = device.allocate(CudaLinear.SCRATCH_BYTES, "scratch");
-    return new CudaLinear(
-        device.module("linear"), device.stream(), multiprocessors, type, scratch);
+    return new CudaLinear(device.module("linear"), device.stream(), multiprocessors, type, scratch);
   }
 
   /** The product's bytes, from buffers that end where its tokens and results do. */
