@@ -56,6 +56,22 @@ final class SampleRows {
 
   private SampleRows() {}
 
+  /** Writes a row in the op's format, without lists. */
+  static void write(Row row, MemorySegment to) {
+    to.fill((byte) 0);
+    to.set(JAVA_FLOAT, SampleLayout.TEMPERATURE, row.temperature);
+    to.set(JAVA_FLOAT, SampleLayout.TOP_P, row.topP);
+    to.set(JAVA_FLOAT, SampleLayout.MIN_P, row.minP);
+    to.set(JAVA_INT, SampleLayout.TOP_K, row.topK);
+    to.set(JAVA_FLOAT, SampleLayout.REPETITION, row.repetition);
+    to.set(JAVA_FLOAT, SampleLayout.PRESENCE, row.presence);
+    to.set(JAVA_FLOAT, SampleLayout.FREQUENCY, row.frequency);
+    to.set(JAVA_INT, SampleLayout.LOGPROBS, row.logprobs);
+    to.set(JAVA_LONG, SampleLayout.SEED, row.seed);
+    to.set(JAVA_INT, SampleLayout.POSITION, row.position);
+    to.set(JAVA_INT, SampleLayout.MASK_OFFSET, -1);
+  }
+
   static List<Result> sample(DeviceFixture fixture, List<Row> rows) {
     int vocabulary = rows.getFirst().logits.length;
     int words = (vocabulary + 31) / 32;
@@ -70,16 +86,7 @@ final class SampleRows {
       System.arraycopy(row.logits, 0, logits, r * vocabulary, vocabulary);
       MemorySegment to =
           parameters.asSlice((long) r * SampleLayout.ROW_BYTES, SampleLayout.ROW_BYTES);
-      to.set(JAVA_FLOAT, SampleLayout.TEMPERATURE, row.temperature);
-      to.set(JAVA_FLOAT, SampleLayout.TOP_P, row.topP);
-      to.set(JAVA_FLOAT, SampleLayout.MIN_P, row.minP);
-      to.set(JAVA_INT, SampleLayout.TOP_K, row.topK);
-      to.set(JAVA_FLOAT, SampleLayout.REPETITION, row.repetition);
-      to.set(JAVA_FLOAT, SampleLayout.PRESENCE, row.presence);
-      to.set(JAVA_FLOAT, SampleLayout.FREQUENCY, row.frequency);
-      to.set(JAVA_INT, SampleLayout.LOGPROBS, row.logprobs);
-      to.set(JAVA_LONG, SampleLayout.SEED, row.seed);
-      to.set(JAVA_INT, SampleLayout.POSITION, row.position);
+      write(row, to);
       to.set(JAVA_INT, SampleLayout.BIAS_OFFSET, biases.size());
       to.set(JAVA_INT, SampleLayout.BIAS_COUNT, row.biases.size());
       row.biases.forEach((t, bias) -> biases.add(new int[] {t, Float.floatToRawIntBits(bias)}));
