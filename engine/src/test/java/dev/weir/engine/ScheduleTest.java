@@ -3,7 +3,6 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -13,10 +12,13 @@ import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
 import dev.weir.engine.request.TokenEvent;
+import dev.weir.engine.testing.LateDevice;
 import dev.weir.engine.testing.TinyModel;
 import dev.weir.kernels.DType;
+import dev.weir.kernels.Device;
 import dev.weir.kernels.KvShape;
 import dev.weir.kernels.cpu.CpuDevice;
+import dev.weir.kernels.reference.ReferenceDevice;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,19 +40,50 @@ class ScheduleTest {
 
   @TempDir static Path folder;
 
-  static Stream<Arguments> devicesAndTypes() {
-    Stream<DeviceChoice> devices =
-        CpuDevice.unavailable().isEmpty()
-            ? Stream.of(DeviceChoice.REFERENCE, DeviceChoice.CPU)
-            : Stream.of(DeviceChoice.REFERENCE);
-    return devices.flatMap(
-        device ->
-            Stream.of(DType.F32, DType.BF16, DType.F16).map(type -> Arguments.of(device, type)));
+  /** What computes: a device, or one that is launched on before it is done. */
+  enum On {
+    REFERENCE,
+    CPU,
+    LATE_REFERENCE,
+    LATE_CPU;
+
+    Device open() {
+      return switch (this) {
+        case REFERENCE -> ReferenceDevice.open();
+        case CPU -> CpuDevice.open(2);
+        case LATE_REFERENCE -> new LateDevice(ReferenceDevice.open());
+        case LATE_CPU -> new LateDevice(CpuDevice.open(2));
+      };
+    }
+
+    /** The device that awaits every step. */
+    On punctual() {
+      return this == LATE_REFERENCE ? REFERENCE : this == LATE_CPU ? CPU : this;
+    }
   }
 
-  private static EngineOptions options(DeviceChoice device, DType type) {
+  /** The fastest, with and without a step in flight beside the one in the making. */
+  static Stream<On> devices() {
+    return CpuDevice.unavailable().isEmpty()
+        ? Stream.of(On.CPU, On.LATE_CPU)
+        : Stream.of(On.REFERENCE, On.LATE_REFERENCE);
+  }
+
+  static Stream<Arguments> devicesAndTypes() {
+    Stream<On> all =
+        CpuDevice.unavailable().isEmpty()
+            ? Stream.of(On.values())
+            : Stream.of(On.REFERENCE, On.LATE_REFERENCE);
+    return all.flatMap(
+        device ->
+            Stream.of(DType.F32, DType.BF16, DType.F16)
+                .filter(type -> device != On.LATE_REFERENCE || type == DType.F32)
+                .map(type -> Arguments.of(device, type)));
+  }
+
+  private static EngineOptions options(DType type) {
     Path model = TinyModel.write(folder.resolve(type.name()), type, 1);
-    return EngineOptions.of(model).withDevice(device).withKvBytes(64 << 20);
+    return EngineOptions.of(model).withKvBytes(64 << 20);
   }
 
   private static Request request(long seed, int promptLength, int outputs) {
@@ -100,10 +133,11 @@ class ScheduleTest {
     }
   }
 
-  private static List<Completion> alone(EngineOptions options, List<Request> requests)
+  private static List<Completion> alone(
+      On device, EngineOptions options, List<Request> requests)
       throws InterruptedException {
     List<Completion> completions = new ArrayList<>();
-    try (Engine engine = Engine.open(options.withReusePrefixes(false))) {
+    try (Engine engine = Engine.open(options.withReusePrefixes(false), device.punctual()::open)) {
       for (Request request : requests) {
         completions.add(engine.submit(request).await());
       }
@@ -114,17 +148,17 @@ class ScheduleTest {
   @ParameterizedTest
   @MethodSource("devicesAndTypes")
   void aRequestHasTheSameBitsAloneAndInABatchColdAndWarmInChunksOfAnyLength(
-      DeviceChoice device, DType type) throws InterruptedException {
-    EngineOptions options = options(device, type);
+      On device, DType type) throws InterruptedException {
+    EngineOptions options = options(type);
     List<Request> requests = requests();
-    List<Completion> expected = alone(options, requests);
+    List<Completion> expected = alone(device, options, requests);
     for (int chunk : new int[] {1, 7, 64}) { // alone, in chunks of exactly this length
-      try (Engine engine = Engine.open(options.withSlots(1).withStepTokens(chunk))) {
+      try (Engine engine = Engine.open(options.withSlots(1).withStepTokens(chunk), device::open)) {
         assertSame(together(engine, requests), expected);
       }
     }
     for (int chunk : new int[] {MANY, MANY + 7, MANY + 64, 512}) { // together
-      try (Engine engine = Engine.open(options.withSlots(MANY).withStepTokens(chunk))) {
+      try (Engine engine = Engine.open(options.withSlots(MANY).withStepTokens(chunk), device::open)) {
         assertSame(together(engine, requests), expected);
         assertSame(together(engine, requests), expected);
         assertThat(engine.stats().cachedTokens()).isPositive();
@@ -135,26 +169,27 @@ class ScheduleTest {
 
   @ParameterizedTest
   @MethodSource("devicesAndTypes")
-  void aPreemptedRequestHasTheBitsOfALoneRun(DeviceChoice device, DType type)
+  void aPreemptedRequestHasTheBitsOfALoneRun(On device, DType type)
       throws InterruptedException {
-    EngineOptions options = options(device, type);
+    EngineOptions options = options(type);
     List<Request> requests =
         IntStream.range(0, 12).mapToObj(i -> request(i, 50 + 9 * i, 120)).toList();
-    List<Completion> expected = alone(options, requests);
+    List<Completion> expected = alone(device, options, requests);
     KvShape shape = new KvShape(2, 2, 8, type == DType.BF16 ? DType.BF16 : DType.F32);
-    try (Engine engine = Engine.open(options.withKvBytes(10 * shape.blockBytes()))) {
+    try (Engine engine = Engine.open(options.withKvBytes(10 * shape.blockBytes()), device::open)) {
       assertSame(together(engine, requests), expected);
       assertThat(engine.stats().preemptions()).isPositive();
       assertThat(engine.stats().heldBlocks()).isZero();
     }
   }
 
-  @Test
-  void choicesShareThePromptAndDifferInTheirDraws() throws InterruptedException {
-    EngineOptions options = options(DeviceChoice.AUTO, DType.F32);
+  @ParameterizedTest
+  @MethodSource("devices")
+  void choicesShareThePromptAndDifferInTheirDraws(On device) throws InterruptedException {
+    EngineOptions options = options(DType.F32);
     int[] prompt = new Random(3).ints(300, 0, TinyModel.VOCABULARY).toArray();
     Sampling sampling = Sampling.builder().seed(5).maxTokens(20).ignoreEos(true).build();
-    try (Engine engine = Engine.open(options)) {
+    try (Engine engine = Engine.open(options, device::open)) {
       Completion many = engine.submit(new Request(Prompt.of(prompt), sampling, 4, true)).await();
       Completion one = engine.submit(Request.of(Prompt.of(prompt), sampling)).await();
       assertThat(many.choices()).hasSize(4).doesNotHaveDuplicates();
@@ -164,9 +199,10 @@ class ScheduleTest {
     }
   }
 
-  @Test
-  void aCancelledRequestGivesItsPartialAndItsBlocks() throws InterruptedException {
-    try (Engine engine = Engine.open(options(DeviceChoice.AUTO, DType.F32))) {
+  @ParameterizedTest
+  @MethodSource("devices")
+  void aCancelledRequestGivesItsPartialAndItsBlocks(On device) throws InterruptedException {
+    try (Engine engine = Engine.open(options(DType.F32), device::open)) {
       Generation generation = engine.submit(request(1, 100, 1500));
       int read = 0;
       while (read < 5) {
@@ -191,9 +227,10 @@ class ScheduleTest {
     }
   }
 
-  @Test
-  void aStormOfCancellationsLeavesNothingBehind() throws InterruptedException {
-    try (Engine engine = Engine.open(options(DeviceChoice.AUTO, DType.F32).withQueue(4096))) {
+  @ParameterizedTest
+  @MethodSource("devices")
+  void aStormOfCancellationsLeavesNothingBehind(On device) throws InterruptedException {
+    try (Engine engine = Engine.open(options(DType.F32).withQueue(4096), device::open)) {
       Random random = new Random(11);
       for (int round = 0; round < 20; round++) {
         List<Generation> generations = new ArrayList<>();
@@ -220,7 +257,7 @@ class ScheduleTest {
 
   @Test
   void whatCannotBeServedIsRefusedAtOnce() {
-    EngineOptions options = options(DeviceChoice.AUTO, DType.F32).withSlots(1).withQueue(2);
+    EngineOptions options = options(DType.F32).withSlots(1).withQueue(2);
     try (Engine engine = Engine.open(options)) {
       assertThatThrownBy(() -> engine.submit(request(1, TinyModel.CONTEXT, 1)))
           .isInstanceOf(InvalidRequestException.class)

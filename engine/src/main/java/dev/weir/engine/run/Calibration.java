@@ -36,6 +36,9 @@ final class Calibration {
     {0, 32},
   };
 
+  /** A device that records steps has done so when it has seen a frame's step of some size twice. */
+  private static final int REHEARSALS = 2;
+
   private static final Sampling SAMPLING = Sampling.greedy(1);
 
   private final StepFrames frames;
@@ -68,8 +71,8 @@ final class Calibration {
       if (prefix + length > deepest) {
         continue;
       }
-      // A device that records steps does so where it first sees a frame's step of some size.
-      for (int i = frames.count() > 1 ? frames.count() : 0; i >= 0; i--) {
+      int rehearsals = frames.count() > 1 ? REHEARSALS * frames.count() : 0;
+      for (int i = rehearsals; i >= 0; i--) {
         if (clock.nanos() - started > limit.toNanos()) {
           return;
         }

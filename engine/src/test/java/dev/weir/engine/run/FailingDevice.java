@@ -100,16 +100,26 @@ final class FailingDevice implements Device {
   @Override
   public void download(Staging staging, long bytes, Completion completion) {
     called();
-    real.download(staging, bytes, completion);
+    real.download(staging, bytes, ((FailingCompletion) completion).real);
   }
 
   @Override
   public Completion completion() {
-    Completion completion = real.completion();
-    return () -> {
+    return new FailingCompletion(real.completion());
+  }
+
+  private final class FailingCompletion implements Completion {
+    private final Completion real;
+
+    FailingCompletion(Completion real) {
+      this.real = real;
+    }
+
+    @Override
+    public void await() {
       called();
-      completion.await();
-    };
+      real.await();
+    }
   }
 
   @Override

@@ -8,8 +8,10 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.testing.LateDevice;
 import dev.weir.engine.testing.TinyModel;
 import dev.weir.kernels.DType;
+import dev.weir.kernels.Device;
 import dev.weir.kernels.cpu.CpuDevice;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
@@ -17,6 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -44,18 +47,36 @@ class StepLoopAllocationTest {
 
   @Test
   void aStepOfManySequencesWithPenaltiesAndLogprobsAllocatesNothing() throws InterruptedException {
+    assertNoGarbage(CpuDevice::open, i -> sampling(i).build());
+  }
+
+  @Test
+  void aStepThatIsLaunchedBeforeTheLastOneIsDoneAllocatesNothing() throws InterruptedException {
+    assertNoGarbage(
+        threads -> new LateDevice(CpuDevice.open(threads)),
+        i -> sampling(i).repetitionPenalty(1).frequencyPenalty(0).build());
+  }
+
+  @Test
+  void aStepThatAwaitsTheLastOneForItsPenaltiesAllocatesNothing() throws InterruptedException {
+    assertNoGarbage(
+        threads -> new LateDevice(CpuDevice.open(threads)), i -> sampling(i).build());
+  }
+
+  private void assertNoGarbage(IntFunction<Device> device, IntFunction<Sampling> sampling)
+      throws InterruptedException {
     assumeThat(CpuDevice.unavailable()).as("skipped: no C kernels here").isEmpty();
     assumeThat(ManagementFactory.getThreadMXBean())
         .as("skipped: this JVM does not count allocations")
         .isInstanceOf(ThreadMXBean.class);
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     Path path = TinyModel.write(folder, DType.BF16, 1);
-    try (HandDriven model = new HandDriven(path, CpuDevice.open(1))) {
+    try (HandDriven model = new HandDriven(path, device.apply(1))) {
       StepLoop loop = model.roomy(SEQUENCES);
       List<Generation> generations = new ArrayList<>();
       for (int i = 0; i < SEQUENCES; i++) {
         int[] prompt = new Random(i).ints(30 + 7 * i, 0, TinyModel.VOCABULARY).toArray();
-        generations.add(loop.submit(Request.of(Prompt.of(prompt), sampling(i)), prompt));
+        generations.add(loop.submit(Request.of(Prompt.of(prompt), sampling.apply(i)), prompt));
       }
       for (int step = 0; step < WARM_UP; step++) {
         loop.step();
@@ -75,10 +96,11 @@ class StepLoopAllocationTest {
           .isEqualTo((long) rounds * ROUND * SEQUENCES);
       assertThat(least).as("bytes in the best of %d rounds", rounds).isZero();
       generations.forEach(Generation::cancel);
+      HandDriven.drain(loop);
     }
   }
 
-  private static Sampling sampling(int i) {
+  private static Sampling.Builder sampling(int i) {
     Sampling.Builder sampling =
         Sampling.builder()
             .seed(i)
@@ -92,6 +114,6 @@ class StepLoopAllocationTest {
     if (i % 4 == 1) {
       sampling.repetitionPenalty(1.1f).frequencyPenalty(0.2f).logitBias(Map.of(3, 1f, 4, -2f));
     }
-    return sampling.build();
+    return sampling;
   }
 }

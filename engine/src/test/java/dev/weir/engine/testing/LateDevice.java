@@ -42,6 +42,10 @@ public final class LateDevice implements Device {
 
   private final Device real;
   private final Arena pinned = Arena.ofShared();
+
+  /** As long as the longest staging memory. */
+  private MemorySegment poison = MemorySegment.NULL;
+
   private final RecordingKernels kernels;
   private final List<Recording> recordings = new ArrayList<>();
 
@@ -146,6 +150,9 @@ public final class LateDevice implements Device {
 
   @Override
   public Staging staging(long bytes, String purpose) {
+    if (poison.byteSize() < bytes) {
+      poison = pinned.allocate(bytes).fill(POISON);
+    }
     return new Staging(pinned.allocate(bytes, Long.BYTES), real.allocate(bytes, purpose));
   }
 
@@ -161,7 +168,7 @@ public final class LateDevice implements Device {
 
   @Override
   public void download(Staging staging, long bytes, Completion completion) {
-    staging.host().asSlice(0, bytes).fill(POISON);
+    MemorySegment.copy(poison, 0, staging.host(), 0, bytes);
     Work work = enqueue();
     work.step = null;
     work.staging = staging;
