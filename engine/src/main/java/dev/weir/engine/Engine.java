@@ -27,6 +27,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneId;
+import java.util.List;
 import java.util.function.Supplier;
 
 /**
@@ -76,33 +77,48 @@ public final class Engine implements AutoCloseable {
    *
    * @throws dev.weir.engine.load.ModelLoadException naming the file that is missing or wrong
    * @throws dev.weir.kernels.DeviceMemoryException if weights or cache do not fit
+   * @throws IllegalStateException if the device that was asked for cannot be used; says why
    * @throws IllegalArgumentException if the options ask for a longer context than the model's, or
    *     for KV memory that holds no block
    */
   public static Engine open(EngineOptions options) {
-    return open(options, () -> Devices.open(options.device(), options.threads()));
+    return open(options, Devices.of(options.device(), options.threads()));
   }
 
   /** The same on a device of the caller's, closed with the engine. */
-  static Engine open(EngineOptions options, Supplier<Device> opener) {
+  static Engine open(EngineOptions options, Supplier<Device> device) {
+    return open(options, List.of(device));
+  }
+
+  private static Engine open(EngineOptions options, List<Supplier<Device>> devices) {
     Path directory = ModelDirectory.resolve(options.model());
     ModelConfig config = ModelConfigReader.read(directory);
     GenerationDefaults defaults = GenerationDefaults.read(directory, config);
     Tokenizer tokenizer = Tokenizer.load(directory);
     try {
-      Device device = opener.get();
-      try {
-        StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
-        loop.calibrate(CALIBRATION_TIME);
-        Engine engine = new Engine(config, defaults, tokenizer, device, loop);
-        loop.start(); // last: a failure before this closes a device that nobody uses
-        return engine;
-      } catch (RuntimeException | Error failure) {
-        device.close();
-        throw failure;
-      }
+      return Devices.use(
+          devices, device -> open(options, directory, config, defaults, tokenizer, device));
     } catch (RuntimeException | Error failure) {
       tokenizer.close();
+      throw failure;
+    }
+  }
+
+  private static Engine open(
+      EngineOptions options,
+      Path directory,
+      ModelConfig config,
+      GenerationDefaults defaults,
+      Tokenizer tokenizer,
+      Device device) {
+    try {
+      StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
+      loop.calibrate(CALIBRATION_TIME);
+      Engine engine = new Engine(config, defaults, tokenizer, device, loop);
+      loop.start(); // last: a failure before this closes a device that nobody uses
+      return engine;
+    } catch (RuntimeException | Error failure) {
+      device.close();
       throw failure;
     }
   }
@@ -115,17 +131,20 @@ public final class Engine implements AutoCloseable {
       Tokenizer tokenizer,
       Device device) {
     int contextLength = contextLength(options, config);
+    int stepTokens =
+        options
+            .stepTokens()
+            .orElseGet(() -> Math.max(options.slots(), Devices.defaultStepTokens(device)));
     Weights weights;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       weights = Weights.load(checkpoint, config, device, options.progress());
     }
     Transformer transformer =
-        new Transformer(
-            config, weights, device, contextLength, options.stepTokens(), options.slots());
+        new Transformer(config, weights, device, contextLength, stepTokens, options.slots());
     KvArena arena =
         device.allocateKv(
-            transformer.kvShape(), kvBlocks(options, transformer.kvShape(), contextLength));
-    PlanLimits limits = PlanLimits.of(options.stepTokens(), options.scheduling());
+            transformer.kvShape(), kvBlocks(options, device, transformer.kvShape(), contextLength));
+    PlanLimits limits = PlanLimits.of(stepTokens, options.scheduling());
     return new StepLoop(
         device,
         transformer,
@@ -148,15 +167,17 @@ public final class Engine implements AutoCloseable {
     return asked;
   }
 
-  private static int kvBlocks(EngineOptions options, KvShape shape, int contextLength) {
+  private static int kvBlocks(
+      EngineOptions options, Device device, KvShape shape, int contextLength) {
+    long bytes = options.kvBytes().orElseGet(() -> Devices.defaultKvBytes(device));
     long perSequence = Math.ceilDiv(contextLength, KvShape.BLOCK_TOKENS);
     long usable = perSequence * options.slots();
-    long affordable = options.kvBytes().orElseGet(Devices::defaultKvBytes) / shape.blockBytes();
+    long affordable = bytes / shape.blockBytes();
     if (affordable < 1) {
       throw new IllegalArgumentException(
           "the KV memory of %d bytes holds no block; one block of %d tokens takes %d bytes, a whole context of %d tokens %d"
               .formatted(
-                  options.kvBytes().orElseGet(Devices::defaultKvBytes),
+                  bytes,
                   KvShape.BLOCK_TOKENS,
                   shape.blockBytes(),
                   contextLength,

@@ -3,7 +3,6 @@ package dev.weir.engine;
 import dev.weir.engine.model.LoadProgress;
 import dev.weir.engine.plan.Scheduling;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
@@ -20,8 +19,10 @@ import java.util.function.Consumer;
  * @param slots the most sequences that run at once
  * @param queue the most requests that wait beyond these; the next one is refused
  * @param kvBytes memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} % of the
- *     machine's memory, or what all slots together can use if that is less
- * @param stepTokens the most tokens of one step
+ *     machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights leave free
+ *     there, or what all slots together can use if that is less
+ * @param stepTokens the most tokens of one step; absent: {@value #DEFAULT_STEP_TOKENS}, on a GPU
+ *     {@value #DEFAULT_GPU_STEP_TOKENS}, and as many as there are slots at least
  * @param scheduling how the time of steps is shared between prompts and streams
  * @param reusePrefixes whether computed prefixes are kept and found again
  * @param progress hears how far loading is
@@ -34,25 +35,10 @@ public record EngineOptions(
     int slots,
     int queue,
     OptionalLong kvBytes,
-    int stepTokens,
+    OptionalInt stepTokens,
     Scheduling scheduling,
     boolean reusePrefixes,
     LoadProgress progress) {
-
-  /** What computes. */
-  public enum DeviceChoice {
-    /** The fastest there is. */
-    AUTO,
-    /** C kernels on the CPU. */
-    CPU,
-    /** Portable Java on the CPU: slow, and the oracle of the others. */
-    REFERENCE;
-
-    /** The choice as options spell it. */
-    public String option() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-  }
 
   /** Enough that batching pays, few enough that the tables stay small. */
   public static final int DEFAULT_SLOTS = 64;
@@ -66,8 +52,14 @@ public record EngineOptions(
    */
   public static final int DEFAULT_STEP_TOKENS = 512;
 
+  /** The same for a GPU, which is as much faster as this is more. */
+  public static final int DEFAULT_GPU_STEP_TOKENS = 2048;
+
   /** Leaves room for the weights and for everything else on the machine. */
   public static final int DEFAULT_KV_PERCENT = 25;
+
+  /** Leaves room for recorded steps, and for what the driver takes by itself. */
+  public static final int DEFAULT_GPU_KV_PERCENT = 90;
 
   /** So many requests take hours to answer; a longer queue only hides an overload. */
   public static final int MAX_QUEUE = 1 << 20;
@@ -85,12 +77,13 @@ public record EngineOptions(
         "context length",
         contextLength,
         "at least 2");
+    int mostStepTokens = stepTokens.orElse(MAX_STEP_TOKENS);
     check(
-        stepTokens >= 1 && stepTokens <= MAX_STEP_TOKENS,
+        mostStepTokens >= 1 && mostStepTokens <= MAX_STEP_TOKENS,
         "step tokens",
-        stepTokens,
+        mostStepTokens,
         "1 to " + MAX_STEP_TOKENS);
-    check(slots >= 1 && slots <= stepTokens, "slots", slots, "1 to the step's tokens");
+    check(slots >= 1 && slots <= mostStepTokens, "slots", slots, "1 to the step's tokens");
     check(queue >= 0 && queue <= MAX_QUEUE, "queue", queue, "0 to " + MAX_QUEUE);
     check(kvBytes.isEmpty() || kvBytes.getAsLong() >= 1, "KV bytes", kvBytes, "at least 1");
   }
@@ -111,7 +104,7 @@ public record EngineOptions(
         DEFAULT_SLOTS,
         DEFAULT_QUEUE,
         OptionalLong.empty(),
-        DEFAULT_STEP_TOKENS,
+        OptionalInt.empty(),
         Scheduling.DEFAULT,
         true,
         LoadProgress.SILENT);
@@ -149,7 +142,7 @@ public record EngineOptions(
 
   /** These options with another {@link #stepTokens}. */
   public EngineOptions withStepTokens(int value) {
-    return with(changed -> changed.stepTokens = value);
+    return with(changed -> changed.stepTokens = OptionalInt.of(value));
   }
 
   /** These options with another {@link #scheduling}. */
@@ -182,7 +175,7 @@ public record EngineOptions(
     private int slots;
     private int queue;
     private OptionalLong kvBytes;
-    private int stepTokens;
+    private OptionalInt stepTokens;
     private Scheduling scheduling;
     private boolean reusePrefixes;
     private LoadProgress progress;

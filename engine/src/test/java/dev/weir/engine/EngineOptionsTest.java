@@ -3,13 +3,14 @@ package dev.weir.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.model.LoadProgress;
 import dev.weir.engine.plan.Scheduling;
 import java.nio.file.Path;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class EngineOptionsTest {
   private static final Path MODEL = Path.of("model");
@@ -40,10 +41,38 @@ class EngineOptionsTest {
                 5,
                 6,
                 OptionalLong.of(7),
-                80,
+                OptionalInt.of(80),
                 SCHEDULING,
                 false,
                 progress));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"auto", "cpu", "reference", "cuda", "cuda:1", "cuda:15"})
+  void aDeviceIsParsedFromTheOptionThatItSpells(String option) {
+    assertThat(DeviceChoice.parse(option).option()).isEqualTo(option);
+  }
+
+  @Test
+  void theFirstGpuMayBeNumberedOrNot() {
+    assertThat(DeviceChoice.parse("cuda:0")).isEqualTo(DeviceChoice.CUDA);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "gpu", "cuda:", "cuda:-1", "cuda:1x", "cuda:1000", "CUDA 1"})
+  void aDeviceThatThereIsNotIsRefusedAndThoseThereAreAreNamed(String option) {
+    assertThatThrownBy(() -> DeviceChoice.parse(option))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("'" + option + "'")
+        .hasMessageContaining("auto, cuda, cuda:N, cpu, reference");
+  }
+
+  @Test
+  void slotsMayBeAsManyAsAStepHasTokensWhereNobodySaysHowManyThatAre() {
+    assertThat(EngineOptions.of(MODEL).withSlots(EngineOptions.MAX_STEP_TOKENS).stepTokens())
+        .isEmpty();
+    assertThatThrownBy(() -> EngineOptions.of(MODEL).withStepTokens(4).withSlots(5))
+        .hasMessageStartingWith("slots");
   }
 
   @Test

@@ -133,8 +133,7 @@ class ScheduleTest {
     }
   }
 
-  private static List<Completion> alone(
-      On device, EngineOptions options, List<Request> requests)
+  private static List<Completion> alone(On device, EngineOptions options, List<Request> requests)
       throws InterruptedException {
     List<Completion> completions = new ArrayList<>();
     try (Engine engine = Engine.open(options.withReusePrefixes(false), device.punctual()::open)) {
@@ -147,8 +146,8 @@ class ScheduleTest {
 
   @ParameterizedTest
   @MethodSource("devicesAndTypes")
-  void aRequestHasTheSameBitsAloneAndInABatchColdAndWarmInChunksOfAnyLength(
-      On device, DType type) throws InterruptedException {
+  void aRequestHasTheSameBitsAloneAndInABatchColdAndWarmInChunksOfAnyLength(On device, DType type)
+      throws InterruptedException {
     EngineOptions options = options(type);
     List<Request> requests = requests();
     List<Completion> expected = alone(device, options, requests);
@@ -158,7 +157,8 @@ class ScheduleTest {
       }
     }
     for (int chunk : new int[] {MANY, MANY + 7, MANY + 64, 512}) { // together
-      try (Engine engine = Engine.open(options.withSlots(MANY).withStepTokens(chunk), device::open)) {
+      try (Engine engine =
+          Engine.open(options.withSlots(MANY).withStepTokens(chunk), device::open)) {
         assertSame(together(engine, requests), expected);
         assertSame(together(engine, requests), expected);
         assertThat(engine.stats().cachedTokens()).isPositive();
@@ -169,8 +169,7 @@ class ScheduleTest {
 
   @ParameterizedTest
   @MethodSource("devicesAndTypes")
-  void aPreemptedRequestHasTheBitsOfALoneRun(On device, DType type)
-      throws InterruptedException {
+  void aPreemptedRequestHasTheBitsOfALoneRun(On device, DType type) throws InterruptedException {
     EngineOptions options = options(type);
     List<Request> requests =
         IntStream.range(0, 12).mapToObj(i -> request(i, 50 + 9 * i, 120)).toList();

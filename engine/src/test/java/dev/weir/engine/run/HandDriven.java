@@ -28,7 +28,7 @@ final class HandDriven implements AutoCloseable {
   static final int STEP_TOKENS = 256;
 
   /** The most slots of any loop here. */
-  static final int SLOTS = 16;
+  static final int SLOTS = 32;
 
   /** More steps than any test here needs: a loop that does not end is a failure. */
   private static final int MAX_STEPS = 100_000;

@@ -59,8 +59,7 @@ class StepLoopAllocationTest {
 
   @Test
   void aStepThatAwaitsTheLastOneForItsPenaltiesAllocatesNothing() throws InterruptedException {
-    assertNoGarbage(
-        threads -> new LateDevice(CpuDevice.open(threads)), i -> sampling(i).build());
+    assertNoGarbage(threads -> new LateDevice(CpuDevice.open(threads)), i -> sampling(i).build());
   }
 
   private void assertNoGarbage(IntFunction<Device> device, IntFunction<Sampling> sampling)

@@ -95,6 +95,11 @@ public final class CudaDevice implements Device {
     }
   }
 
+  /** Whether this machine has the driver of a GPU at all. */
+  public static boolean hasDriver() {
+    return CudaDriverLibrary.missing().isEmpty();
+  }
+
   /** Why the first GPU cannot be used, and what to do about it; empty where it can. */
   public static Optional<String> unavailable() {
     return unavailable(0);
@@ -301,6 +306,12 @@ public final class CudaDevice implements Device {
   @Override
   public DType kvType(DType weights) {
     return weightType(weights);
+  }
+
+  /** Memory that is not taken, by this process or another. */
+  public long freeBytes() {
+    context.enter();
+    return memory.freeBytes();
   }
 
   @Override

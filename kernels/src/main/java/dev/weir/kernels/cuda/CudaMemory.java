@@ -34,6 +34,16 @@ final class CudaMemory implements AutoCloseable {
     return allocatedBytes;
   }
 
+  /** What nobody has taken of the device's memory. */
+  long freeBytes() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment free = arena.allocate(JAVA_LONG);
+      MemorySegment total = arena.allocate(JAVA_LONG);
+      context.check(CudaDriver.cuMemGetInfo_v2(free, total), "cuMemGetInfo", "free memory");
+      return free.get(JAVA_LONG, 0);
+    }
+  }
+
   /** Zeroed device memory. */
   DeviceBuffer allocate(long bytes, String purpose) {
     return allocate(bytes, purpose, MemorySegment.NULL, null);

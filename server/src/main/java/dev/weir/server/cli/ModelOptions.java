@@ -1,15 +1,18 @@
 package dev.weir.server.cli;
 
+import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
-import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.plan.Scheduling;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /** Which model, and what computes it: the options that every command has. */
 final class ModelOptions {
@@ -34,8 +37,10 @@ final class ModelOptions {
       names = "--device",
       paramLabel = "DEVICE",
       description =
-          "What computes: cpu (C kernels), reference (portable Java, slow), auto (the fastest that"
-              + " works here). Default: ${DEFAULT-VALUE}.",
+          "What computes: cuda (the first NVIDIA GPU; cuda:N another), cpu (C kernels), reference"
+              + " (portable Java, slow), auto (the fastest that works here). Default:"
+              + " ${DEFAULT-VALUE}.",
+      converter = DeviceChoiceConverter.class,
       defaultValue = "auto")
   private DeviceChoice device = DeviceChoice.AUTO;
 
@@ -51,6 +56,17 @@ final class ModelOptions {
       description =
           "Longest sequence, prompt and answer together. Default: what the model was made for.")
   private @Nullable Integer context;
+
+  private static final class DeviceChoiceConverter implements ITypeConverter<DeviceChoice> {
+    @Override
+    public DeviceChoice convert(String value) {
+      try {
+        return DeviceChoice.parse(value.toLowerCase(Locale.ROOT));
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
+  }
 
   /** The model directory: of the option, else of a positional argument, else the demo model. */
   Path directory(@Nullable Path positional) {
@@ -89,13 +105,7 @@ final class ModelOptions {
     return engineOptions(
         positional,
         err,
-        new Batching(
-            1,
-            1,
-            OptionalLong.empty(),
-            EngineOptions.DEFAULT_STEP_TOKENS,
-            Scheduling.DEFAULT,
-            true));
+        new Batching(1, 1, OptionalLong.empty(), OptionalInt.empty(), Scheduling.DEFAULT, true));
   }
 
   /** How an engine shares its time and memory among requests; {@link EngineOptions} says what. */
@@ -103,7 +113,7 @@ final class ModelOptions {
       int slots,
       int queue,
       OptionalLong kvBytes,
-      int stepTokens,
+      OptionalInt stepTokens,
       Scheduling scheduling,
       boolean reusePrefixes) {
     /** What a server has where nothing else is said. */
@@ -112,7 +122,7 @@ final class ModelOptions {
             EngineOptions.DEFAULT_SLOTS,
             EngineOptions.DEFAULT_QUEUE,
             OptionalLong.empty(),
-            EngineOptions.DEFAULT_STEP_TOKENS,
+            OptionalInt.empty(),
             Scheduling.DEFAULT,
             true);
   }

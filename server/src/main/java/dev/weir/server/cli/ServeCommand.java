@@ -4,6 +4,7 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -98,15 +99,22 @@ final class ServeCommand implements Callable<Integer> {
         description =
             "Memory for keys and values, for example 4g. Default: "
                 + EngineOptions.DEFAULT_KV_PERCENT
-                + " %% of the machine's memory, or all that the slots can use if that is less.")
+                + " %% of the machine's memory, on a GPU "
+                + EngineOptions.DEFAULT_GPU_KV_PERCENT
+                + " %% of what the weights leave free there, or all that the slots can use if that"
+                + " is less.")
     private @Nullable MemorySize kvMemory;
 
     @Option(
         names = "--step-tokens",
         paramLabel = "N",
-        description = "Most tokens computed in one step. Default: ${DEFAULT-VALUE}.",
-        defaultValue = "" + EngineOptions.DEFAULT_STEP_TOKENS)
-    private int stepTokens;
+        description =
+            "Most tokens computed in one step. Default: "
+                + EngineOptions.DEFAULT_STEP_TOKENS
+                + ", on a GPU "
+                + EngineOptions.DEFAULT_GPU_STEP_TOKENS
+                + ".")
+    private @Nullable Integer stepTokens;
 
     @Option(
         names = "--no-prefix-cache",
@@ -118,7 +126,7 @@ final class ServeCommand implements Callable<Integer> {
           slots,
           queue,
           kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
-          stepTokens,
+          stepTokens == null ? OptionalInt.empty() : OptionalInt.of(stepTokens),
           scheduling.scheduling(),
           !noPrefixCache);
     }

@@ -1,8 +1,8 @@
 package dev.weir.tests.bench;
 
+import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
-import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.load.Checkpoint;
 import dev.weir.engine.load.ModelDirectory;
 import dev.weir.engine.model.ModelConfig;

@@ -2,9 +2,9 @@ package dev.weir.tests.serving;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
-import dev.weir.engine.EngineOptions.DeviceChoice;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
