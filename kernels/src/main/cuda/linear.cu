@@ -22,6 +22,9 @@
 // All stream both operands through shared memory in stages of 32 or 64 inputs. Bytes of weights in flight per block,
 // with stages as below: 48 KB for _8, 40 KB for _16, 48 KB for _32 and _64; two such blocks fit on a multiprocessor
 // of an H100. At 3.2 TB/s and 1 µs of latency 24 KB per multiprocessor are needed.
+//
+// A block of linear_128 reads 16 KB of operands from L2, and 48 KB from shared memory, for 256 mma; one of linear_256
+// 24 KB and 64 KB for 512: that is why there are two.
 #include "packed.h"
 
 namespace weir {
@@ -49,6 +52,8 @@ struct LinearArguments {
   int64_t float_out;
   int64_t split;                // linear_128: one segment per block
 };
+
+WEIR_DEVICE int64_t minimum(int64_t a, int64_t b) { return a < b ? a : b; }
 
 WEIR_DEVICE int64_t segment_count(const LinearArguments &arguments) {
   return ceil_div(arguments.columns, arguments.segment_columns);
@@ -260,17 +265,14 @@ template <class T, int TOKENS, int DEPTH, int STAGES> struct Few {
     int slot = warp() / block_tiles;
     int tile = warp() % block_tiles;
     int64_t tile_columns = packed_tile_columns(arguments.columns);
+    int64_t padded = tile_columns * TILE_COLUMNS;
     int64_t begin = slot * arguments.segment_columns;
-    int64_t end = begin + arguments.segment_columns;
-    end = end < tile_columns * TILE_COLUMNS ? end : tile_columns * TILE_COLUMNS;
     int64_t output = static_cast<int64_t>(block_index()) * block_tiles * TILE_ROWS;
     const unsigned char *weights =
         arguments.weight + ((output / TILE_ROWS + tile) * tile_columns + begin / TILE_COLUMNS) * TILE_BYTES;
-    int steps = static_cast<int>((arguments.segment_columns < tile_columns * TILE_COLUMNS
-                                      ? arguments.segment_columns
-                                      : tile_columns * TILE_COLUMNS) /
-                                 DEPTH);
-    int own_steps = static_cast<int>((end - begin) / DEPTH); // none or negative in an empty slot
+    // The last segment may be shorter than the others, and a slot without a segment has nothing left.
+    int steps = static_cast<int>(minimum(arguments.segment_columns, padded) / DEPTH);
+    int own_steps = static_cast<int>(minimum(arguments.segment_columns, padded - begin) / DEPTH);
 
     auto copy = [&](int step) {
       if (step < steps) {
@@ -379,7 +381,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     total.fill(NOTHING);
     int others = segments - 1;
     for (int first = 0; first < others; first += ROOM) {
-      int last = first + ROOM < others ? first + ROOM : others;
+      int last = static_cast<int>(minimum(first + ROOM, others));
       for (int other = first; other < last; other++) {
         int from = other < segment ? other : other + 1;
         Sums<TILES_N, TILES_T>::fetch(shared + (other - first) * SUM_BYTES,
@@ -409,8 +411,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     int output_tiles = static_cast<int>(ceil_div(arguments.outputs, PACKED_OUTPUTS));
     int group = block_index() / (GROUP_TOKEN_TILES * output_tiles);
     int place = block_index() % (GROUP_TOKEN_TILES * output_tiles);
-    int width = token_tiles - group * GROUP_TOKEN_TILES;
-    width = width < GROUP_TOKEN_TILES ? width : GROUP_TOKEN_TILES;
+    int width = static_cast<int>(minimum(token_tiles - group * GROUP_TOKEN_TILES, GROUP_TOKEN_TILES));
     int64_t token = static_cast<int64_t>(group * GROUP_TOKEN_TILES + place % width) * TOKENS;
     int64_t output = static_cast<int64_t>(place / width) * PACKED_OUTPUTS;
 
@@ -422,7 +423,7 @@ template <class T, int TOKENS, int TILES_N, int TILES_T, int DEPTH, int STAGES, 
     int segments = static_cast<int>(segment_count(arguments));
     bool split = SEGMENTS == Segments::ONE || (SEGMENTS == Segments::ONE_OR_REGISTERS && arguments.split);
     int first = split ? block_index_y() * segment_steps : 0;
-    int last = split && first + segment_steps < all_steps ? first + segment_steps : all_steps;
+    int last = split ? static_cast<int>(minimum(first + segment_steps, all_steps)) : all_steps;
 
     auto copy = [&](int step) {
       if (step < last) {
