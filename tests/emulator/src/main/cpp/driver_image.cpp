@@ -14,6 +14,7 @@ constexpr uint16_t EM_CUDA_MACHINE = 190;
 constexpr uint8_t CUDA_13_ABI = 8;      // ELF ABI version of what nvcc 13 writes; before: 7
 constexpr int CUDA_13 = 13000;
 constexpr int CUDA_13_PTX = 90;         // PTX ISA 9.0 came with CUDA 13.0
+constexpr int FIRST_RESERVING_ARCHITECTURE = 90, RESERVED_SHARED = 1024;
 constexpr int MAX_SECTIONS = 1 << 16;
 
 // Attributes in .nv.info sections.
@@ -90,13 +91,15 @@ private:
   std::vector<Elf64_Shdr> sections_;
 };
 
+int architecture_of(const Elf &elf) { return static_cast<int>(elf.header().e_flags >> 8 & 0xFF); }
+
 // A cubin runs on devices of its major version with at least its minor one; one for "a" on exactly its own.
 void check_architecture(const Elf &elf) {
   const Configuration &configuration = world().configuration;
   if (elf.header().e_ident[EI_ABIVERSION] >= CUDA_13_ABI && configuration.driver < CUDA_13) {
     refuse(CUDA_ERROR_INVALID_IMAGE); // an older driver does not know the format
   }
-  int architecture = static_cast<int>(elf.header().e_flags >> 8 & 0xFF);
+  int architecture = architecture_of(elf);
   int major = architecture / 10, minor = architecture % 10;
   bool exact = false;
   for (const Attribute &attribute : elf.attributes(".nv.compat")) {
@@ -107,6 +110,12 @@ void check_architecture(const Elf &elf) {
   if (!runs) {
     refuse(CUDA_ERROR_NO_BINARY_FOR_GPU);
   }
+}
+
+// From sm_90 on a kernel's shared section begins with what the system keeps for itself, which is not the kernel's.
+int static_shared(const Elf &elf, const Elf64_Shdr &section) {
+  bool reserves = architecture_of(elf) >= FIRST_RESERVING_ARCHITECTURE && section.sh_size >= RESERVED_SHARED;
+  return static_cast<int>(section.sh_size) - (reserves ? RESERVED_SHARED : 0);
 }
 
 void read_kernel_info(const Elf &elf, const std::string &name, ImageKernel &kernel) {
@@ -124,7 +133,7 @@ void read_kernel_info(const Elf &elf, const std::string &name, ImageKernel &kern
     kernel.parameters.push_back(parameter);
   }
   if (const Elf64_Shdr *shared = elf.find(".nv.shared." + name)) {
-    kernel.static_shared = static_cast<int>(shared->sh_size);
+    kernel.static_shared = static_shared(elf, *shared);
   }
   if (const Elf64_Shdr *constants = elf.find(".nv.constant2." + name)) {
     kernel.constant_bytes = static_cast<int>(constants->sh_size);
