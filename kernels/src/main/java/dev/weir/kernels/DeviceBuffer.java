@@ -20,7 +20,7 @@ public record DeviceBuffer(long address, long bytes, MemorySegment mirror) imple
    *     follows it may be kept here
    */
   public MemorySegment requireMirror() {
-    if (mirror.equals(MemorySegment.NULL)) {
+    if (mirror.byteSize() == 0) {
       throw new IllegalArgumentException(
           "what a step says must lie in memory of Device.staging, where it can be checked");
     }

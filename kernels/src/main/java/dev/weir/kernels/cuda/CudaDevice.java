@@ -9,6 +9,7 @@ import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceBuffer;
+import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.Kernels;
 import dev.weir.kernels.KvArena;
@@ -20,7 +21,9 @@ import dev.weir.kernels.StepLimits;
 import dev.weir.kernels.StepProgram;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -32,7 +35,7 @@ import org.jspecify.annotations.Nullable;
  * show at the next {@link Completion#await}.
  *
  * <p>A fault of a kernel, or of the hardware, loses the device: every call after it throws a {@link
- * dev.weir.kernels.DeviceLostException} that names the first failure.
+ * DeviceLostException} that names the first failure.
  */
 public final class CudaDevice implements Device {
   /** {@code false} runs every step's ops one by one instead of replaying recorded graphs. */
@@ -54,6 +57,8 @@ public final class CudaDevice implements Device {
   private static final String UPLOAD = "a step's inputs";
   private static final String DOWNLOAD = "a step's results";
 
+  private static final System.Logger LOG = System.getLogger(CudaDevice.class.getName());
+
   private final Context context;
   private final String name;
   private final int major;
@@ -64,6 +69,7 @@ public final class CudaDevice implements Device {
   private final CudaMemory memory;
   private final BounceBuffers bounce;
   private final Map<String, Module> modules = new HashMap<>();
+  private final List<Event> events = new ArrayList<>();
   private @Nullable WeightPacker packer;
   private @Nullable CudaKernels kernels;
   private @Nullable RecordedSteps recorded;
@@ -363,7 +369,9 @@ public final class CudaDevice implements Device {
   @Override
   public Completion completion() {
     context.enter();
-    return new Event(context, "a step");
+    Event event = new Event(context, "a step");
+    events.add(event);
+    return event;
   }
 
   @Override
@@ -481,17 +489,31 @@ public final class CudaDevice implements Device {
       return;
     }
     closed = true;
-    if (!context.isLost()) {
-      context.enter();
-    }
+    finish();
     RecordedSteps steps = recorded;
     if (steps != null) {
       steps.close();
     }
+    events.forEach(Event::close);
     bounce.close();
     memory.close();
     modules.values().forEach(Module::close);
     stream.close();
     context.close();
+  }
+
+  /**
+   * Nothing may be given back that work still uses. A failure is told, and ends all work as well.
+   */
+  private void finish() {
+    if (context.isLost()) {
+      return;
+    }
+    try {
+      context.enter();
+      stream.synchronize("closing");
+    } catch (CudaException | DeviceLostException e) {
+      LOG.log(System.Logger.Level.WARNING, name + " failed before it was closed", e);
+    }
   }
 }

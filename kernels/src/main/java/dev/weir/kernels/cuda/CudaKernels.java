@@ -300,6 +300,8 @@ final class CudaKernels implements Kernels {
     return (long) rows * columns;
   }
 
+  // What is required is named by constants: a step makes no garbage, not even text.
+
   private void requireWeight(LinearWeight weight, String op) {
     if (weight.type() != activation) {
       throw new IllegalArgumentException(
@@ -310,10 +312,10 @@ final class CudaKernels implements Kernels {
               + weight.type());
     }
     long bytes = PackedWeights.bytes(weight.rows(), weight.columns());
-    require(weight.packed(), bytes, 1, op + ": weight");
+    require(weight.packed(), bytes, 1, "the packed weight");
     Buffer bias = weight.bias();
     if (bias != null) {
-      requireFloats(bias, weight.rows(), op + ": bias");
+      requireFloats(bias, weight.rows(), "the bias of a weight");
     }
   }
 

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.weir.kernels.cuda;
+
+import org.jspecify.annotations.NullMarked;
