@@ -152,7 +152,12 @@ public final class Engine implements AutoCloseable {
         defaults.eosIds().stream().mapToInt(Integer::intValue).toArray(),
         arena,
         new LoopOptions(
-            options.slots(), options.queue(), contextLength, options.reusePrefixes(), limits),
+            options.shards(),
+            options.slots(),
+            options.queue(),
+            contextLength,
+            options.reusePrefixes(),
+            limits),
         new CostModel(),
         System::nanoTime);
   }
@@ -171,13 +176,14 @@ public final class Engine implements AutoCloseable {
       EngineOptions options, Device device, KvShape shape, int contextLength) {
     long bytes = options.kvBytes().orElseGet(() -> Devices.defaultKvBytes(device));
     long perSequence = Math.ceilDiv(contextLength, KvShape.BLOCK_TOKENS);
-    long usable = perSequence * options.slots();
+    long usable = perSequence * Math.max(options.slots(), options.shards());
     long affordable = bytes / shape.blockBytes();
-    if (affordable < 1) {
+    if (affordable < options.shards()) {
       throw new IllegalArgumentException(
-          "the KV memory of %d bytes holds no block; one block of %d tokens takes %d bytes, a whole context of %d tokens %d"
+          "the KV memory of %d bytes is too small for %d shard(s); one block of %d tokens takes %d bytes, a whole context of %d tokens %d"
               .formatted(
                   bytes,
+                  options.shards(),
                   KvShape.BLOCK_TOKENS,
                   shape.blockBytes(),
                   contextLength,

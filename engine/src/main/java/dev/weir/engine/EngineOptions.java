@@ -16,7 +16,9 @@ import java.util.function.Consumer;
  * @param threads worker threads of a CPU device
  * @param contextLength the longest sequence, prompt and output together; absent: what the model was
  *     made for
- * @param slots the most sequences that run at once
+ * @param shards how many share the device, each with its own part of the KV memory; their sequences
+ *     run in the same steps
+ * @param slots the most sequences that run at once, over all shards
  * @param queue the most requests that wait beyond these; the next one is refused
  * @param kvBytes memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} % of the
  *     machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights leave free
@@ -32,6 +34,7 @@ public record EngineOptions(
     DeviceChoice device,
     int threads,
     OptionalInt contextLength,
+    int shards,
     int slots,
     int queue,
     OptionalLong kvBytes,
@@ -67,6 +70,9 @@ public record EngineOptions(
   /** A step of so many tokens takes seconds on any device, and gigabytes of activations. */
   public static final int MAX_STEP_TOKENS = 1 << 16;
 
+  /** Each needs room for a whole context; more parts than this only keep them apart. */
+  public static final int MAX_SHARDS = 1024;
+
   /** More threads than this share caches and memory without gain in one engine. */
   public static final int MAX_THREADS = 256;
 
@@ -83,6 +89,7 @@ public record EngineOptions(
         "step tokens",
         mostStepTokens,
         "1 to " + MAX_STEP_TOKENS);
+    check(shards >= 1 && shards <= MAX_SHARDS, "shards", shards, "1 to " + MAX_SHARDS);
     check(slots >= 1 && slots <= mostStepTokens, "slots", slots, "1 to the step's tokens");
     check(queue >= 0 && queue <= MAX_QUEUE, "queue", queue, "0 to " + MAX_QUEUE);
     check(kvBytes.isEmpty() || kvBytes.getAsLong() >= 1, "KV bytes", kvBytes, "at least 1");
@@ -101,6 +108,7 @@ public record EngineOptions(
         DeviceChoice.AUTO,
         Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors()),
         OptionalInt.empty(),
+        1,
         DEFAULT_SLOTS,
         DEFAULT_QUEUE,
         OptionalLong.empty(),
@@ -123,6 +131,11 @@ public record EngineOptions(
   /** These options with another {@link #contextLength}. */
   public EngineOptions withContextLength(int value) {
     return with(changed -> changed.contextLength = OptionalInt.of(value));
+  }
+
+  /** These options with another {@link #shards}. */
+  public EngineOptions withShards(int value) {
+    return with(changed -> changed.shards = value);
   }
 
   /** These options with another {@link #slots}. */
@@ -172,6 +185,7 @@ public record EngineOptions(
     private DeviceChoice device;
     private int threads;
     private OptionalInt contextLength;
+    private int shards;
     private int slots;
     private int queue;
     private OptionalLong kvBytes;
@@ -185,6 +199,7 @@ public record EngineOptions(
       device = from.device;
       threads = from.threads;
       contextLength = from.contextLength;
+      shards = from.shards;
       slots = from.slots;
       queue = from.queue;
       kvBytes = from.kvBytes;
@@ -200,6 +215,7 @@ public record EngineOptions(
           device,
           threads,
           contextLength,
+          shards,
           slots,
           queue,
           kvBytes,

@@ -25,6 +25,7 @@ class EngineOptionsTest {
                 .withDevice(DeviceChoice.REFERENCE)
                 .withThreads(3)
                 .withContextLength(100)
+                .withShards(4)
                 .withSlots(5)
                 .withQueue(6)
                 .withKvBytes(7)
@@ -38,6 +39,7 @@ class EngineOptionsTest {
                 DeviceChoice.REFERENCE,
                 3,
                 OptionalInt.of(100),
+                4,
                 5,
                 6,
                 OptionalLong.of(7),

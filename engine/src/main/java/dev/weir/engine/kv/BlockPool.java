@@ -3,15 +3,17 @@ package dev.weir.engine.kv;
 import java.util.Arrays;
 
 /**
- * The KV blocks of one shard. A block is in exactly one of three states: <i>free</i> (holds
- * nothing), <i>held</i> (referenced by one or more sequences), or <i>cached</i> (referenced by
- * none, but its contents are in the prefix index and may be revived). Cached blocks are given away
- * in least-recently-released order when free ones run out. As a sequence releases its blocks from
- * the last to the first, a block is always given away before the blocks it continues.
+ * The KV blocks of one shard, numbered in one row. A block is in exactly one of three states:
+ * <i>free</i> (holds nothing), <i>held</i> (referenced by one or more sequences), or <i>cached</i>
+ * (referenced by none, but its contents are in the prefix index and may be revived). Cached blocks
+ * are given away in least-recently-released order when free ones run out. As a sequence releases
+ * its blocks from the last to the first, a block is always given away before the blocks it
+ * continues.
  */
 public final class BlockPool {
   private static final int NONE = -1;
 
+  private final int first;
   private final int[] references;
   private final boolean[] indexed;
   private final int[] freeStack;
@@ -27,17 +29,19 @@ public final class BlockPool {
   private final PrefixIndex index;
 
   /**
-   * @param capacity how many blocks there are, numbered from 0
+   * @param first the number of the pool's first block
+   * @param capacity how many blocks there are
    * @param index where contents of this pool's blocks are found again
    */
-  public BlockPool(int capacity, PrefixIndex index) {
+  public BlockPool(int first, int capacity, PrefixIndex index) {
+    this.first = first;
     references = new int[capacity];
     indexed = new boolean[capacity];
     older = new int[capacity];
     newer = new int[capacity];
     freeStack = new int[capacity];
     for (int i = 0; i < capacity; i++) {
-      freeStack[i] = capacity - 1 - i; // low numbers first: tests and dumps read better
+      freeStack[i] = first + capacity - 1 - i; // low numbers first: tests and dumps read better
     }
     free = capacity;
     Arrays.fill(older, NONE);
@@ -81,15 +85,15 @@ public final class BlockPool {
     } else {
       return NONE;
     }
-    assert references[block] == 0 && !indexed[block];
-    references[block] = 1;
+    assert references[block - first] == 0 && !indexed[block - first];
+    references[block - first] = 1;
     return block;
   }
 
   /** Adds a reference to a block that is held or cached. */
   public void retain(int block) {
-    if (references[block]++ == 0) {
-      assert indexed[block] : "a free block cannot be revived: " + block;
+    if (references[block - first]++ == 0) {
+      assert indexed[block - first] : "a free block cannot be revived: " + block;
       unlink(block);
     }
   }
@@ -98,9 +102,9 @@ public final class BlockPool {
    * Drops a reference; the last one makes the block cached if its contents are indexed, else free.
    */
   public void release(int block) {
-    assert references[block] > 0 : "released more often than retained: " + block;
-    if (--references[block] == 0) {
-      if (indexed[block]) {
+    assert references[block - first] > 0 : "released more often than retained: " + block;
+    if (--references[block - first] == 0) {
+      if (indexed[block - first]) {
         link(block);
       } else {
         freeStack[free++] = block;
@@ -108,16 +112,9 @@ public final class BlockPool {
     }
   }
 
-  /** Releases all blocks of a sequence, the last one first. */
-  public void releaseAll(BlockTable table) {
-    while (table.size() > 0) {
-      release(table.removeLast());
-    }
-  }
-
   /** How many references a block has. */
   public int references(int block) {
-    return references[block];
+    return references[block - first];
   }
 
   /** Drops every cached block's contents. */
@@ -132,39 +129,39 @@ public final class BlockPool {
 
   /** Marks a held block as findable. Called by whoever puts it into the index. */
   public void markIndexed(int block) {
-    assert references[block] > 0 && !indexed[block];
-    indexed[block] = true;
+    assert references[block - first] > 0 && !indexed[block - first];
+    indexed[block - first] = true;
   }
 
   private void forget(int block) {
-    indexed[block] = false;
+    indexed[block - first] = false;
     index.remove(block);
   }
 
   private void link(int block) {
-    older[block] = newest;
-    newer[block] = NONE;
+    older[block - first] = newest;
+    newer[block - first] = NONE;
     if (newest == NONE) {
       oldest = block;
     } else {
-      newer[newest] = block;
+      newer[newest - first] = block;
     }
     newest = block;
     cached++;
   }
 
   private void unlink(int block) {
-    int before = older[block];
-    int after = newer[block];
+    int before = older[block - first];
+    int after = newer[block - first];
     if (before == NONE) {
       oldest = after;
     } else {
-      newer[before] = after;
+      newer[before - first] = after;
     }
     if (after == NONE) {
       newest = before;
     } else {
-      older[after] = before;
+      older[after - first] = before;
     }
     cached--;
   }
@@ -176,25 +173,24 @@ public final class BlockPool {
   public boolean consistent() {
     boolean[] seen = new boolean[capacity()];
     for (int i = 0; i < free; i++) {
-      int block = freeStack[i];
-      if (seen[block] || references[block] != 0 || indexed[block]) {
+      int at = freeStack[i] - first;
+      if (seen[at] || references[at] != 0 || indexed[at]) {
         return false;
       }
-      seen[block] = true;
+      seen[at] = true;
     }
     int listed = 0;
-    for (int block = oldest; block != NONE; block = newer[block]) {
-      if (seen[block] || references[block] != 0 || !indexed[block]) {
+    for (int block = oldest; block != NONE; block = newer[block - first]) {
+      int at = block - first;
+      if (seen[at] || references[at] != 0 || !indexed[at]) {
         return false;
       }
-      seen[block] = true;
+      seen[at] = true;
       listed++;
     }
     int referenced = 0;
-    for (int block = 0; block < capacity(); block++) {
-      if (references[block] > 0) {
-        referenced++;
-      }
+    for (int count : references) {
+      referenced += count > 0 ? 1 : 0;
     }
     return listed == cached && referenced + free + cached == capacity();
   }

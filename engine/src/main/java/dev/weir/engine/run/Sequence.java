@@ -38,6 +38,9 @@ final class Sequence {
   /** The row of the block table, or {@link #NO_SLOT}. */
   int slot = NO_SLOT;
 
+  /** Whose pool its new blocks come from. */
+  int shard;
+
   /** How many of the blocks are in the prefix index … */
   int indexedBlocks;
 

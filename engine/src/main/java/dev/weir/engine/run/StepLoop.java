@@ -22,6 +22,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -41,10 +42,10 @@ import org.jspecify.annotations.Nullable;
  * what it wrote itself or found in the prefix index; and that late step writes behind all tokens
  * that were computed, so never into a block of the index, whose blocks are full.
  *
- * <p>Sequences run in order of admission. When the pool is exhausted the youngest gives its blocks
- * back, keeps its tokens, and waits at the head of the queue; its full blocks stay in the prefix
- * index until they are needed, so that its restart is a prefix hit. The oldest is never preempted,
- * so there is always progress.
+ * <p>Sequences run in order of admission. When a shard is exhausted the youngest that hold blocks
+ * of it give them back, keep their tokens, and wait at the head of the queue; their full blocks
+ * stay in the prefix index until they are needed, so that a restart is a prefix hit. The oldest is
+ * never preempted, so there is always progress.
  */
 public final class StepLoop {
   private static final Logger LOG = System.getLogger(StepLoop.class.getName());
@@ -61,7 +62,7 @@ public final class StepLoop {
 
   private final Tokenizer tokenizer;
   private final int vocabulary;
-  private final Shard shard;
+  private final Shards shards;
   private final LoopOptions options;
   private final Clock clock;
   private final CostModel cost;
@@ -73,6 +74,7 @@ public final class StepLoop {
 
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final RunningSequences running;
+  private final int[] missing;
   private long lastCompletedNanos = Long.MIN_VALUE;
 
   private final Submissions submissions;
@@ -99,7 +101,8 @@ public final class StepLoop {
     }
     this.tokenizer = tokenizer;
     vocabulary = transformer.vocabulary();
-    shard = new Shard(0, arena.blocks(), options.reusePrefixes());
+    shards = new Shards(options.shards(), arena.blocks(), options.reusePrefixes());
+    missing = new int[shards.count()];
     this.options = options;
     this.clock = clock;
     this.cost = cost;
@@ -108,7 +111,7 @@ public final class StepLoop {
     demand = new StepDemand(slots);
     frames = new StepFrames(device, transformer, arena, options);
     running = new RunningSequences(slots);
-    long inBlocks = (long) shard.pool().capacity() * KvShape.BLOCK_TOKENS;
+    long inBlocks = (long) shards.quota() * KvShape.BLOCK_TOKENS;
     submissions =
         new Submissions(
             (int) Math.min(options.maxLength(), inBlocks),
@@ -174,7 +177,7 @@ public final class StepLoop {
 
   /** Any thread: what was done and is held. */
   public EngineStats stats() {
-    return counters.snapshot(shard.pool().capacity(), clock.nanos());
+    return counters.snapshot(shards.capacity(), clock.nanos());
   }
 
   private void run() {
@@ -259,7 +262,7 @@ public final class StepLoop {
   private void admit() {
     while (running.hasFreeSlot()) {
       Sequence next = waiting.peekFirst();
-      if (next == null || !reserve(next)) {
+      if (next == null || !place(next)) {
         return;
       }
       waiting.removeFirst();
@@ -273,19 +276,11 @@ public final class StepLoop {
     }
   }
 
-  /** Gives a sequence the blocks of all its tokens, or none. */
-  private boolean reserve(Sequence sequence) {
-    shard.reuse(sequence);
-    int missing = Sequence.blocksFor(sequence.length()) - sequence.blocks.size();
-    if (missing > shard.pool().available()) {
-      assert running.count() > 0 : "a request larger than the pool must be refused when submitted";
-      shard.release(sequence);
-      return false;
-    }
-    for (int i = 0; i < missing; i++) {
-      sequence.blocks.add(shard.pool().allocate());
-    }
-    return true;
+  private boolean place(Sequence sequence) {
+    boolean placed = shards.place(sequence);
+    assert placed || running.count() > 0
+        : "a request larger than a shard must be refused when submitted";
+    return placed;
   }
 
   /**
@@ -294,15 +289,20 @@ public final class StepLoop {
    * device's), and before a sequence is preempted for want of blocks those that end give theirs.
    */
   private boolean mustCompleteFirst() {
-    int missing = 0;
+    Arrays.fill(missing, 0);
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
       if (sequence.counts != null && sequence.drawing()) {
         return true;
       }
-      missing += missingBlocks(sequence);
+      missing[sequence.shard] += missingBlocks(sequence);
     }
-    return missing > shard.pool().available();
+    for (int shard = 0; shard < missing.length; shard++) {
+      if (missing[shard] > shards.pool(shard).available()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Blocks that a sequence lacks for its pending tokens. */
@@ -317,7 +317,7 @@ public final class StepLoop {
     demand.clear();
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
-      demand.add(shard.number(), sequence.computed, sequence.pending());
+      demand.add(sequence.shard, sequence.computed, sequence.pending());
     }
     StepFrame frame = frames.next();
     planner.plan(demand, frame.plan());
@@ -330,21 +330,31 @@ public final class StepLoop {
   }
 
   /**
-   * A decode row at a block boundary needs a block; the youngest sequences give theirs if none is
-   * left.
+   * A decode row at a block boundary needs a block; where its shard has none left, the youngest
+   * that hold some of that shard give theirs.
    */
   private void growBlockTables() {
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
       while (sequence.runs() && missingBlocks(sequence) > 0) {
-        int block = shard.pool().allocate();
+        int block = shards.pool(sequence.shard).allocate();
         if (block >= 0) {
           sequence.blocks.add(block);
         } else {
-          preempt(running.get(running.count() - 1));
+          preempt(youngestHolder(i));
         }
       }
     }
+  }
+
+  /** The youngest that holds blocks of the shard that the index-th lives on; it itself at least. */
+  private Sequence youngestHolder(int index) {
+    int shard = running.get(index).shard;
+    int youngest = running.count() - 1;
+    while (youngest > index && !shards.holdsOf(running.get(youngest), shard)) {
+      youngest--;
+    }
+    return running.get(youngest);
   }
 
   private void preempt(Sequence youngest) {
@@ -369,7 +379,7 @@ public final class StepLoop {
     Counters.add(counters.prefillTokens, frame.prefillTokens());
     for (int slice = 0; slice < frame.slices(); slice++) {
       if (frame.sequence(slice).runs()) {
-        shard.remember(frame.sequence(slice), frame.computed(slice));
+        shards.remember(frame.sequence(slice), frame.computed(slice));
       }
     }
     for (int row = 0; row < frame.samples(); row++) {
@@ -426,7 +436,7 @@ public final class StepLoop {
   /** Takes a sequence's slot and blocks. */
   private void leaveRunning(Sequence sequence) {
     running.remove(sequence);
-    shard.release(sequence);
+    shards.release(sequence);
   }
 
   /** Tells a choice's reader that nothing follows; the choice holds nothing any more. */
@@ -474,13 +484,13 @@ public final class StepLoop {
   private void showLevels() {
     counters.running.setOpaque(running.count());
     counters.waiting.setOpaque(waiting.size());
-    counters.heldBlocks.setOpaque(shard.pool().held());
-    counters.cachedBlocks.setOpaque(shard.pool().cached());
+    counters.heldBlocks.setOpaque(shards.held());
+    counters.cachedBlocks.setOpaque(shards.cached());
   }
 
   /** For tests: who owns the blocks. */
-  Shard shard() {
-    return shard;
+  Shards shards() {
+    return shards;
   }
 
   /**

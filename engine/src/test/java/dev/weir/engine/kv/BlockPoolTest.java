@@ -31,7 +31,7 @@ class BlockPoolTest {
   }
 
   private final PrefixIndex index = new PrefixIndex(24);
-  private final BlockPool pool = new BlockPool(24, index);
+  private final BlockPool pool = new BlockPool(0, 24, index);
 
   /** What each block was filled with by whoever computed it: its whole prefix. */
   private final Map<Integer, List<Integer>> contents = new HashMap<>();
@@ -52,7 +52,7 @@ class BlockPoolTest {
     while (holder.blocks.size() < full) {
       int block = pool.allocate();
       if (block < 0) {
-        pool.releaseAll(holder.blocks);
+        releaseAll(holder.blocks);
         return false;
       }
       int from = holder.blocks.size() * BLOCK_TOKENS;
@@ -90,10 +90,10 @@ class BlockPoolTest {
           holders.add(holder);
         } else {
           refused++;
-          pool.releaseAll(holders.remove(random.nextInt(holders.size())).blocks);
+          releaseAll(holders.remove(random.nextInt(holders.size())).blocks);
         }
       } else {
-        pool.releaseAll(holders.remove(random.nextInt(holders.size())).blocks);
+        releaseAll(holders.remove(random.nextInt(holders.size())).blocks);
       }
       assertThat(pool.consistent()).isTrue();
       int[] references = new int[pool.capacity()];
@@ -106,7 +106,7 @@ class BlockPoolTest {
         assertThat(pool.references(block)).isEqualTo(references[block]);
       }
     }
-    holders.forEach(holder -> pool.releaseAll(holder.blocks));
+    holders.forEach(holder -> releaseAll(holder.blocks));
     assertThat(refused).isPositive();
     assertThat(pool.held()).isZero();
     assertThat(pool.available()).isEqualTo(pool.capacity());
@@ -123,8 +123,8 @@ class BlockPoolTest {
     assertThat(take(second)).isTrue();
     int firstsLast = first.blocks.get(11);
     int firstsRoot = first.blocks.get(0);
-    pool.releaseAll(first.blocks);
-    pool.releaseAll(second.blocks);
+    releaseAll(first.blocks);
+    releaseAll(second.blocks);
     assertThat(pool.allocate()).isEqualTo(firstsLast);
     assertThat(index.find(ROOT, first.tokens, 0)).isEqualTo(firstsRoot);
   }
@@ -139,5 +139,12 @@ class BlockPoolTest {
     assertThat(index.find(content, tokens, BLOCK_TOKENS)).isEqualTo(-1);
     assertThat(index.find(PrefixIndex.root(1, 0), tokens, 0)).isEqualTo(-1);
     assertThat(index.find(PrefixIndex.root(0, 1), tokens, 0)).isEqualTo(-1);
+  }
+
+  /** As sequences do: the last block first. */
+  private void releaseAll(BlockTable blocks) {
+    while (blocks.size() > 0) {
+      pool.release(blocks.removeLast());
+    }
   }
 }

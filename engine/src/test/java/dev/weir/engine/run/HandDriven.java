@@ -62,18 +62,30 @@ final class HandDriven implements AutoCloseable {
   /** A loop with a virtual clock, in which each look takes a microsecond. */
   StepLoop loop(int slots, int blocks, int maxLength, boolean reusePrefixes, int stepTokens) {
     return loop(
-        slots, blocks, maxLength, reusePrefixes, PlanLimits.withStepTokens(stepTokens), this::tick);
+        1,
+        slots,
+        blocks,
+        maxLength,
+        reusePrefixes,
+        PlanLimits.withStepTokens(stepTokens),
+        this::tick);
   }
 
   StepLoop loop(
-      int slots, int blocks, int maxLength, boolean reusePrefixes, PlanLimits limits, Clock clock) {
+      int shards,
+      int slots,
+      int blocks,
+      int maxLength,
+      boolean reusePrefixes,
+      PlanLimits limits,
+      Clock clock) {
     return new StepLoop(
         device,
         transformer,
         tokenizer,
         new int[] {TinyModel.END},
         device.allocateKv(transformer.kvShape(), blocks),
-        new LoopOptions(slots, 1024, maxLength, reusePrefixes, limits),
+        new LoopOptions(shards, slots, 1024, maxLength, reusePrefixes, limits),
         new CostModel(),
         clock);
   }

@@ -138,7 +138,7 @@ class RandomScheduleTest {
     long preemptions = 0;
     long cached = 0;
     long cancelled = 0;
-    for (long seed : seeds().subList(0, 5)) {
+    for (long seed : seeds().subList(0, 12)) {
       StepLoop loop = run(on, seed);
       preemptions += loop.stats().preemptions();
       cached += loop.stats().cachedTokens();
@@ -160,7 +160,8 @@ class RandomScheduleTest {
   private static StepLoop run(HandDriven on, long seed) throws InterruptedException {
     Random random = new Random(seed);
     int slots = 1 + random.nextInt(8);
-    int blocks = MAX_LENGTH / KvShape.BLOCK_TOKENS + random.nextInt(12);
+    int shards = 1 + random.nextInt(3);
+    int blocks = shards * (MAX_LENGTH / KvShape.BLOCK_TOKENS) + random.nextInt(12);
     PlanLimits limits =
         PlanLimits.of(
                 slots + random.nextInt(100),
@@ -172,6 +173,7 @@ class RandomScheduleTest {
     long[] now = {0};
     StepLoop loop =
         on.loop(
+            shards,
             slots,
             blocks,
             MAX_LENGTH,
@@ -197,7 +199,7 @@ class RandomScheduleTest {
         }
       }
       more = loop.step();
-      assertThat(loop.shard().pool().consistent()).as("the pool after step %d", step).isTrue();
+      assertThat(loop.shards().consistent()).as("the pools after step %d", step).isTrue();
     }
 
     for (int i = 0; i < REQUESTS; i++) {
@@ -207,7 +209,7 @@ class RandomScheduleTest {
     assertThat(loop.stats().waiting()).isZero();
     assertThat(loop.stats().heldBlocks()).isZero();
     assertThat(loop.stats().failed()).isZero();
-    assertThat(loop.shard().pool().available()).isEqualTo(blocks);
+    assertThat(loop.shards().capacity() - loop.shards().held()).isEqualTo(blocks);
     return loop;
   }
 

@@ -102,7 +102,7 @@ class StepLoopFaultTest {
         assertThat(loop.stats().heldBlocks()).as("call %d", call).isZero();
         assertThat(loop.stats().running()).isZero();
         assertThat(loop.stats().waiting()).isZero();
-        assertThat(loop.shard().pool().consistent()).isTrue();
+        assertThat(loop.shards().consistent()).isTrue();
         assertThat(serve(loop)).as("after a failure of call %d", call).isEqualTo(expected);
       }
       assertThat(failures).isGreaterThan(tried / 4);

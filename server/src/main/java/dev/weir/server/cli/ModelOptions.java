@@ -105,11 +105,12 @@ final class ModelOptions {
     return engineOptions(
         positional,
         err,
-        new Batching(1, 1, OptionalLong.empty(), OptionalInt.empty(), Scheduling.DEFAULT, true));
+        new Batching(1, 1, 1, OptionalLong.empty(), OptionalInt.empty(), Scheduling.DEFAULT, true));
   }
 
   /** How an engine shares its time and memory among requests; {@link EngineOptions} says what. */
   record Batching(
+      int shards,
       int slots,
       int queue,
       OptionalLong kvBytes,
@@ -119,6 +120,7 @@ final class ModelOptions {
     /** What a server has where nothing else is said. */
     static final Batching DEFAULTS =
         new Batching(
+            1,
             EngineOptions.DEFAULT_SLOTS,
             EngineOptions.DEFAULT_QUEUE,
             OptionalLong.empty(),
@@ -145,6 +147,7 @@ final class ModelOptions {
           device,
           threads == null ? defaults.threads() : threads,
           context == null ? OptionalInt.empty() : OptionalInt.of(context),
+          batching.shards,
           batching.slots,
           batching.queue,
           batching.kvBytes,

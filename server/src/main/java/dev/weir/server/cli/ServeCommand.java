@@ -78,6 +78,15 @@ final class ServeCommand implements Callable<Integer> {
 
   static final class BatchOptions {
     @Option(
+        names = "--shards",
+        paramLabel = "N",
+        description =
+            "Parts of the KV memory; sequences of all parts run in the same steps. Default:"
+                + " ${DEFAULT-VALUE}.",
+        defaultValue = "1")
+    private int shards;
+
+    @Option(
         names = "--slots",
         paramLabel = "N",
         description = "Most sequences that run at once. Default: ${DEFAULT-VALUE}.",
@@ -123,6 +132,7 @@ final class ServeCommand implements Callable<Integer> {
 
     ModelOptions.Batching batching(SchedulingOptions scheduling) {
       return new ModelOptions.Batching(
+          shards,
           slots,
           queue,
           kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
