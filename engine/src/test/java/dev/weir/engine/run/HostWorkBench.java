@@ -44,7 +44,8 @@ final class HostWorkBench {
       device.skipOps();
       int blocks = rows * TinyModel.CONTEXT / KvShape.BLOCK_TOKENS;
       PlanLimits limits = PlanLimits.withStepTokens(HandDriven.STEP_TOKENS);
-      StepLoop loop = model.loop(rows, blocks, TinyModel.CONTEXT, true, limits, System::nanoTime);
+      StepLoop loop =
+          model.loop(1, rows, blocks, TinyModel.CONTEXT, true, limits, System::nanoTime);
       Sampling request = sampling.maxTokens(TinyModel.CONTEXT).ignoreEos(true).build();
       List<Generation> generations = new ArrayList<>();
       for (int i = 0; i < rows; i++) {
