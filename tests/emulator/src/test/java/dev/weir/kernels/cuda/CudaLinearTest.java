@@ -1,6 +1,7 @@
 package dev.weir.kernels.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.weir.emulator.Emulator;
 import dev.weir.kernels.Buffer;
@@ -67,6 +68,30 @@ class CudaLinearTest {
       }
     }
     assertThat(emulator.mistakes()).isEmpty();
+  }
+
+  @Test
+  void aGpuWithoutSharedMemoryForTheLargestTilesComputesTheSameBits() {
+    byte[] withRoom = productOnOneMultiprocessor("9.0");
+
+    assertThat(productOnOneMultiprocessor("8.9")).isEqualTo(withRoom);
+  }
+
+  private static byte[] productOnOneMultiprocessor(String capability) {
+    Emulator.start("capability=" + capability);
+    assumeTrue(
+        CudaDevice.unavailable().isEmpty(), () -> "skipped: " + CudaDevice.unavailable().orElseThrow());
+    Random random = new Random(1);
+    int rows = 250;
+    int outputs = 24;
+    int columns = 520;
+    try (CudaDevice device = CudaDevice.open(0)) {
+      LinearWeight weight = weight(device, DType.BF16, outputs, columns, random);
+      Buffer in = device.allocate((long) rows * columns * 2, "tokens");
+      device.write(in, 0, MemorySegment.ofArray(elements(random, DType.BF16, rows * columns)));
+      CudaLinear linear = open(device, 1, DType.BF16);
+      return multiply(device, linear, rows, in, weight, outputs * 2, false);
+    }
   }
 
   @Test
