@@ -80,7 +80,8 @@ class CudaLinearTest {
   private static byte[] productOnOneMultiprocessor(String capability) {
     Emulator.start("capability=" + capability);
     assumeTrue(
-        CudaDevice.unavailable().isEmpty(), () -> "skipped: " + CudaDevice.unavailable().orElseThrow());
+        CudaDevice.unavailable().isEmpty(),
+        () -> "skipped: " + CudaDevice.unavailable().orElseThrow());
     Random random = new Random(1);
     int rows = 250;
     int outputs = 24;
