@@ -82,13 +82,14 @@ public final class StepChecks {
     }
   }
 
-  /** Every token of the step is in the vocabulary. */
+  /** Every token of the step is in the vocabulary, or stands for a row that is there. */
   public static void inVocabulary(StepInputs step, int vocabulary) {
     MemorySegment tokens = ints(step.tokenIds());
+    Buffer drawn = step.drawn();
+    long drawnRows = drawn == null ? 0 : drawn.bytes() / SampleLayout.RESULT_BYTES;
     for (int t = 0; t < step.tokens(); t++) {
       int token = at(tokens, t);
-      boolean drawn = token < 0 && step.drawn() != null;
-      if (!drawn && (token < 0 || token >= vocabulary)) {
+      if (token < 0 ? -1L - token >= drawnRows : token >= vocabulary) {
         throw new IllegalArgumentException(
             "token id " + token + " is outside the vocabulary of " + vocabulary);
       }

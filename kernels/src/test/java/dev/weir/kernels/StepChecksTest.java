@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -119,6 +120,30 @@ class StepChecksTest {
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("block is 8");
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void a_token_stands_for_a_drawn_row_that_is_there(DeviceCase device) {
+    try (DeviceFixture fixture = device.open()) {
+      Buffer drawn = fixture.ints(new int[2 * SampleLayout.RESULT_BYTES / Integer.BYTES]);
+      assertThatCode(() -> StepChecks.inVocabulary(tokens(fixture, drawn, 9, -1, -2), 10))
+          .doesNotThrowAnyException();
+      assertThatThrownBy(() -> StepChecks.inVocabulary(tokens(fixture, drawn, 9, -3, -2), 10))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("token id -3");
+      assertThatThrownBy(() -> StepChecks.inVocabulary(tokens(fixture, null, 9, -1, 0), 10))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("token id -1");
+    }
+  }
+
+  private static StepInputs tokens(DeviceFixture fixture, @Nullable Buffer drawn, int... ids) {
+    Buffer none = fixture.ints(0);
+    StepInputs step =
+        new StepInputs(none, fixture.ints(ids), none, none, none, none, none, none, 1, none, drawn);
+    step.counts(ids.length, 1, 0);
+    return step;
   }
 
   private static void assertRefused(DeviceFixture fixture, Step step, String why) {

@@ -97,8 +97,7 @@ final class Context implements AutoCloseable {
             + ordinal
             + " is lost since "
             + first.getMessage()
-            + "; nothing on it can be used any more: close it and open it again, or restart the"
-            + " process",
+            + "; nothing on it can be used any more: restart the process",
         first);
   }
 

@@ -119,14 +119,14 @@ final class Module implements AutoCloseable {
               threads, CudaDriver.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK(), function),
           "cuFuncGetAttribute",
           kernel);
-      if (threads.get(JAVA_INT, 0) != info.threads()) {
+      if (threads.get(JAVA_INT, 0) < info.threads()) {
         throw new IllegalStateException(
             name
                 + ": "
                 + kernel
                 + " was compiled for blocks of "
                 + info.threads()
-                + " threads, but this GPU allows it "
+                + " threads, but this GPU allows it only "
                 + threads.get(JAVA_INT, 0));
       }
       if (info.sharedBytes() > 0) {

@@ -259,6 +259,31 @@ class CudaDeviceTest {
   }
 
   @Test
+  void aRecordingThatFailsLeavesTheDeviceAsItWas() {
+    try (CudaDevice device = open("mode=lazy")) {
+      EchoModel model = new EchoModel(device);
+      int[] runs = {0};
+      StepProgram failing =
+          step -> {
+            model.program.run(step);
+            if (++runs[0] == 3) { // asked, run, recorded
+              throw new IllegalStateException("a planted failure");
+            }
+          };
+      model.fill(5, 6);
+      model.compute(failing);
+      assertThatThrownBy(() -> model.compute(failing))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("a planted failure");
+      assertThat(emulator.count("graphs")).isZero();
+      model.compute(failing);
+      model.await();
+      assertThat(model.answer(1)).isEqualTo(6);
+      assertThat(emulator.count("cuGraphLaunch")).isEqualTo(1);
+    }
+  }
+
+  @Test
   void withoutGraphsEveryStepIsLaunchedOpByOp() {
     System.setProperty(CudaDevice.GRAPHS_PROPERTY, "false");
     try (CudaDevice device = open("mode=lazy")) {

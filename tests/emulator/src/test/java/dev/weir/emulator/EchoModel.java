@@ -161,6 +161,11 @@ final class EchoModel {
 
   /** Uploads the step that was filled, and enqueues it. */
   void compute() {
+    compute(program);
+  }
+
+  /** The same with another program. */
+  void compute(StepProgram program) {
     device.upload(arrays, 0, arrays.device().bytes());
     device.compute(step, program);
     device.download(results, results.device().bytes(), done);
