@@ -385,6 +385,9 @@ template <class Body> CUresult call(const char *function, Needs needs, Body body
     return failure.result;
   } catch (const std::bad_alloc &) {
     return CUDA_ERROR_OUT_OF_MEMORY;
+  } catch (const std::exception &unforeseen) { // it must not reach the caller, who is no C++
+    report(std::string(function) + ": " + unforeseen.what());
+    return CUDA_ERROR_UNKNOWN;
   }
 }
 

@@ -224,7 +224,11 @@ Image read_ptx(const std::string &text) {
 Image read_image(const void *image) {
   const uint8_t *bytes = static_cast<const uint8_t *>(image);
   if (memcmp(bytes, ELFMAG, SELFMAG) == 0) {
-    return read_cubin(bytes);
+    try {
+      return read_cubin(bytes);
+    } catch (const std::out_of_range &) {
+      refuse(CUDA_ERROR_INVALID_IMAGE);
+    }
   }
   if (bytes[0] >= 0x80 || strstr(static_cast<const char *>(image), ".version") == nullptr) {
     refuse(CUDA_ERROR_INVALID_IMAGE);

@@ -7,7 +7,6 @@ namespace {
 
 constexpr int LEAST_PRIORITY = 0, GREATEST_PRIORITY = -5;
 
-// A stream or event that is destroyed may still have work before it: that work runs all the same.
 void wait_in_capture(Stream &stream, const Event &event) {
   if (stream.capture == nullptr) {
     stream.capture = event.capture;
@@ -91,6 +90,11 @@ CUresult CUDAAPI cuStreamDestroy(CUstream handle) {
     if (stream.capture != nullptr) {
       stream.capture->invalid = true;
       report("a stream was destroyed while it was captured");
+    }
+    if (!stream.non_blocking && stream.last != nullptr) {
+      // The default stream still waits for it.
+      Stream &legacy = stream.context->legacy;
+      legacy.last = enqueue_after(*stream.context, "end of a stream", nullptr, {legacy.last, stream.last});
     }
     world().streams.remove(stream.handle);
   });
