@@ -5,7 +5,7 @@
 #
 # leaves libweir_kernels_fast.so and libweir_kernels_checked.so in OUT_DIR (launch.h is their interface), from the named
 # sources or else from all of kernels/src/main/cuda. An object is kept where it is newer than its source and all
-# headers. Without g++ it says what is left out, and succeeds.
+# headers. WEIR_LIBRARIES names those to build (fast, checked). Without g++ it says what is left out, and succeeds.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -73,8 +73,12 @@ library() { # NAME; flags for the core and for the kernels in core_flags and che
   done
 }
 
-core_flags=() check_flags=()
-library fast
-core_flags=(-DWEIR_CHECKED) check_flags=(-fsanitize=thread --param=tsan-instrument-func-entry-exit=0
-  -fno-tree-vectorize -fno-tree-loop-distribute-patterns)
-library checked
+for name in ${WEIR_LIBRARIES:-fast checked}; do
+  core_flags=() check_flags=()
+  if [ "$name" = checked ]; then
+    core_flags=(-DWEIR_CHECKED)
+    check_flags=(-fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -fno-tree-vectorize
+      -fno-tree-loop-distribute-patterns)
+  fi
+  library "$name"
+done

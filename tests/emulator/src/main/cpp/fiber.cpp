@@ -8,15 +8,15 @@ bool Stacks::allocate() {
   if (memory != nullptr) {
     return true;
   }
-  void *mapped = mmap(nullptr, COUNT * STRIDE, PROT_READ | PROT_WRITE,
+  void *mapped = mmap(nullptr, ALL_BYTES, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) {
     return false;
   }
   memory = static_cast<unsigned char *>(mapped);
-  for (size_t i = 0; i < COUNT; i++) {
-    if (mprotect(memory + i * STRIDE, GUARD, PROT_NONE) != 0) {
-      munmap(mapped, COUNT * STRIDE);
+  for (size_t i = 0; i < COUNT; i += GROUP) {
+    if (mprotect(memory + i / GROUP * STRIDE, GUARD, PROT_NONE) != 0) {
+      munmap(mapped, ALL_BYTES);
       memory = nullptr;
       return false;
     }

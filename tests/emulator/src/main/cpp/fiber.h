@@ -25,20 +25,26 @@ void prepare(Fiber &fiber, unsigned char *bottom, unsigned char *top, void (*ent
 /* Leaves `from`, goes on with `to`; returns when someone switches to `from`. */
 void switch_fiber(Fiber &from, Fiber &to);
 
-/* As many stacks as a block has threads, each with an inaccessible page below. Never given back. */
+/* As many stacks as a block has threads. Never given back. What a kernel keeps on its stack would be in registers on a
+ * GPU, so there is room to spare; recursion without end meets the inaccessible page below each warp's stacks. (A page
+ * below each stack would use up the mappings that a process may have.) */
 class Stacks {
 public:
   static constexpr size_t COUNT = 1024;
+  static constexpr size_t GROUP = 32;
   static constexpr size_t BYTES = 64 * 1024;
   static constexpr size_t GUARD = 4096;
-  static constexpr size_t STRIDE = BYTES + GUARD;
+  static constexpr size_t STRIDE = GROUP * BYTES + GUARD;
+  static constexpr size_t ALL_BYTES = COUNT / GROUP * STRIDE;
 
   bool allocate();
-  unsigned char *bottom(size_t index) const { return memory + index * STRIDE + GUARD; }
+  unsigned char *bottom(size_t index) const {
+    return memory + index / GROUP * STRIDE + GUARD + index % GROUP * BYTES;
+  }
   // Staggered: tops a whole number of pages apart would all compete for the same few cache sets.
   unsigned char *top(size_t index) const { return bottom(index) + BYTES - 64 * ((index * 5) % 61); }
   bool holds(uintptr_t address) const {
-    return address - reinterpret_cast<uintptr_t>(memory) < (memory == nullptr ? 0 : COUNT * STRIDE);
+    return address - reinterpret_cast<uintptr_t>(memory) < (memory == nullptr ? 0 : ALL_BYTES);
   }
 
 private:
