@@ -89,7 +89,9 @@ class MutationTest {
     return wrong.isEmpty() ? Optional.empty() : Optional.of(wrong);
   }
 
-  /** A library of all kernels, with one source mutated; the other objects are those of the build. */
+  /**
+   * A library of all kernels, with one source mutated; the other objects are those of the build.
+   */
   private static Path compile(Mutant mutant) throws IOException, InterruptedException {
     Path directory =
         MUTANTS.resolve(Integer.toString(Mutants.ALL.indexOf(mutant))).toAbsolutePath();
@@ -116,8 +118,7 @@ class MutationTest {
     Path log = directory.resolve("log.txt");
     ProcessBuilder compiler = new ProcessBuilder(command);
     compiler.environment().put("WEIR_LIBRARIES", "checked");
-    Process process =
-        compiler.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    Process process = compiler.redirectErrorStream(true).redirectOutput(log.toFile()).start();
     try {
       assertThat(process.waitFor(COMPILER_LIMIT_MINUTES, TimeUnit.MINUTES)).isTrue();
       assertThat(process.exitValue()).as(Files.readString(log)).isZero();

@@ -11,7 +11,9 @@ import java.util.function.Consumer;
 /** What a mutated kernel is put to: op tests that use it, in a few seconds of emulation. */
 enum OpCheck {
   LINEAR(OpCheck::linear),
-  NORM(device -> new NormAndActivationTest().a_norm_after_a_residual_add_is_close_to_float64(device)),
+  NORM(
+      device ->
+          new NormAndActivationTest().a_norm_after_a_residual_add_is_close_to_float64(device)),
   ACTIVATION(
       device ->
           new NormAndActivationTest()
