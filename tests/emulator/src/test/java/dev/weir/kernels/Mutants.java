@@ -129,6 +129,12 @@ final class Mutants {
               OpCheck.SAMPLE),
           new Mutant(
               "sample.cu",
+              "    for (int stride = size / 2; stride > 0; stride /= 2) {\n      sync_block();",
+              "    for (int stride = size / 2; stride > 0; stride /= 2) {",
+              "no barrier between the rounds of a sort",
+              OpCheck.LOGPROBS),
+          new Mutant(
+              "sample.cu",
               "  fence_device();\n  sync_block();\n  if (thread_index() == 0) {\n    shared->last",
               "  sync_block();\n  if (thread_index() == 0) {\n    shared->last",
               "no fence before a block says that it has arrived",

@@ -6,36 +6,33 @@ import static org.assertj.core.api.Assertions.within;
 import dev.weir.kernels.cuda.AnyLinear;
 import dev.weir.kernels.cuda.CudaDevice;
 import java.util.Random;
-import java.util.function.Consumer;
 
 /** What a mutated kernel is put to: op tests that use it, in a few seconds of emulation. */
 enum OpCheck {
-  LINEAR(OpCheck::linear),
-  NORM(
-      device ->
-          new NormAndActivationTest().a_norm_after_a_residual_add_is_close_to_float64(device)),
-  ACTIVATION(
-      device ->
-          new NormAndActivationTest()
-              .a_gated_activation_is_close_to_float64_also_where_silu_saturates(device)),
-  SAMPLE(device -> new SampleTest().random_rows_draw_what_the_float64_oracle_draws(device)),
-  EQUAL_LOGITS(device -> new SampleTest().of_equal_logits_those_with_smaller_ids_are_kept(device)),
-  LOGPROBS(device -> new SampleTest().raw_logprobs_are_close_to_float64_and_in_order(device));
+  LINEAR,
+  NORM,
+  ACTIVATION,
+  SAMPLE,
+  LOGPROBS;
 
   /** Outputs and columns: one segment and several, which end anywhere. */
   private static final int[][] WEIGHTS = {{20, 37}, {130, 1104}};
-
-  private final Consumer<DeviceCase> check;
-
-  OpCheck(Consumer<DeviceCase> check) {
-    this.check = check;
-  }
 
   /**
    * @throws AssertionError if a result is wrong
    */
   void run(DeviceCase device) {
-    check.accept(device);
+    switch (this) {
+      case LINEAR -> linear(device);
+      case NORM ->
+          new NormAndActivationTest().a_norm_after_a_residual_add_is_close_to_float64(device);
+      case ACTIVATION ->
+          new NormAndActivationTest()
+              .a_gated_activation_is_close_to_float64_also_where_silu_saturates(device);
+      case SAMPLE -> new SampleTest().random_rows_draw_what_the_float64_oracle_draws(device);
+      case EQUAL_LOGITS -> new SampleTest().of_equal_logits_those_with_smaller_ids_are_kept(device);
+      case LOGPROBS -> new SampleTest().raw_logprobs_are_close_to_float64_and_in_order(device);
+    }
   }
 
   private static void linear(DeviceCase device) {
