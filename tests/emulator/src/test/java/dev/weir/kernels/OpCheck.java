@@ -30,7 +30,6 @@ enum OpCheck {
           new NormAndActivationTest()
               .a_gated_activation_is_close_to_float64_also_where_silu_saturates(device);
       case SAMPLE -> new SampleTest().random_rows_draw_what_the_float64_oracle_draws(device);
-      case EQUAL_LOGITS -> new SampleTest().of_equal_logits_those_with_smaller_ids_are_kept(device);
       case LOGPROBS -> new SampleTest().raw_logprobs_are_close_to_float64_and_in_order(device);
     }
   }
