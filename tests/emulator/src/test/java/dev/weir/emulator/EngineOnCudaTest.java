@@ -1,0 +1,249 @@
+package dev.weir.emulator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.weir.engine.DeviceChoice;
+import dev.weir.engine.Engine;
+import dev.weir.engine.EngineOptions;
+import dev.weir.engine.request.Completion;
+import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.request.Sampling;
+import dev.weir.engine.testing.SharedData;
+import dev.weir.engine.testing.TinyModel;
+import dev.weir.kernels.DType;
+import dev.weir.kernels.KvShape;
+import dev.weir.kernels.cuda.CudaDevice;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The whole engine on the emulated GPU, which does what it is told as late as a real one may: real
+ * tokens of a real model, the same bits whatever the schedule, and typed errors where the device
+ * fails.
+ */
+class EngineOnCudaTest {
+  private static final String GPU = "mode=lazy kernels=fast";
+  private static final String MODEL = "models/stories260K";
+
+  /** As in the engine's own reference test: rounding to 16 bits moves logits by less than half. */
+  private static final double CLEAR_MARGIN = 1.0;
+
+  /** Every token of a prompt's answer costs an emulated step. */
+  private static final int MOST_TOKENS = 12;
+
+  private static final int REQUESTS = 6;
+  private static final String NO_GPU = "a machine without these tests' conditions";
+
+  @TempDir Path folder;
+
+  @AfterEach
+  void graphsAsEver() {
+    System.clearProperty(CudaDevice.GRAPHS_PROPERTY);
+  }
+
+  private static Emulator gpu(String settings) {
+    Emulator emulator = Emulator.start((GPU + " " + settings).strip());
+    Optional<String> reason = CudaDevice.unavailable();
+    assumeTrue(reason.isEmpty(), () -> "skipped: " + reason.orElse(NO_GPU));
+    assumeTrue(
+        CudaDevice.class.getResource("attention.compute_80.ptx") != null,
+        "skipped: this build's attention has no CUDA kernels");
+    return emulator;
+  }
+
+  private Path tiny() {
+    return TinyModel.write(folder, DType.BF16, 1);
+  }
+
+  private static EngineOptions options(Path model) {
+    return EngineOptions.of(model)
+        .withDevice(DeviceChoice.CUDA)
+        .withSlots(REQUESTS)
+        .withKvBytes(8 << 20);
+  }
+
+  private static List<Request> requests() {
+    int[] lengths = {1, 63, 64, 65, 30, 130};
+    return IntStream.range(0, REQUESTS).mapToObj(i -> request(i, lengths[i], 10 + i)).toList();
+  }
+
+  private static Request request(int seed, int promptLength, int outputs) {
+    int[] prompt = new Random(seed).ints(promptLength, 0, TinyModel.VOCABULARY).toArray();
+    Sampling sampling =
+        Sampling.builder()
+            .temperature(seed % 2)
+            .topK(seed % 3 * 20)
+            .repetitionPenalty(seed == 4 ? 1.2f : 1)
+            .seed(seed)
+            .ignoreEos(true)
+            .maxTokens(outputs)
+            .logprobs(2)
+            .build();
+    return Request.of(Prompt.of(prompt), sampling);
+  }
+
+  private static List<Completion.Choice> serve(Engine engine, List<Request> requests)
+      throws InterruptedException {
+    List<Generation> generations = requests.stream().map(engine::submit).toList();
+    List<Completion.Choice> choices = new ArrayList<>();
+    for (Generation generation : generations) {
+      choices.add(generation.await().choices().getFirst());
+    }
+    return choices;
+  }
+
+  private static void assertNothingLeft(Emulator emulator) {
+    assertThat(emulator.mistakes()).isEmpty();
+    assertThat(emulator.count("allocations")).isZero();
+    assertThat(emulator.count("pinned")).isZero();
+    assertThat(emulator.count("graphs")).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bf16", "f16"})
+  void theRealModelSaysWhatTheReferenceSaysWhileThatIsSure(String variant)
+      throws IOException, InterruptedException {
+    Path model = variant(variant);
+    Emulator emulator = gpu("");
+    JsonNode reference =
+        JsonMapper.shared().readTree(SharedData.require(MODEL + "/reference.json").toFile());
+    List<Request> requests = new ArrayList<>();
+    List<int[]> expected = new ArrayList<>();
+    for (JsonNode one : reference.get("cases")) {
+      double[] margins =
+          one.get("steps").valueStream().mapToDouble(s -> s.get("margin").asDouble()).toArray();
+      int clear = 0;
+      while (clear < Math.min(margins.length, MOST_TOKENS) && margins[clear] >= CLEAR_MARGIN) {
+        clear++;
+      }
+      if (clear > 0) {
+        requests.add(Request.of(Prompt.of(ids(one.get("prompt_ids"))), Sampling.greedy(clear)));
+        expected.add(Arrays.copyOf(ids(one.get("output_ids")), clear));
+      }
+    }
+    assertThat(expected.stream().mapToInt(ids -> ids.length).sum()).isGreaterThan(20);
+    try (Engine engine = Engine.open(options(model))) {
+      assertThat(engine.deviceName()).startsWith("cuda:0");
+      List<Completion.Choice> choices = serve(engine, requests);
+      for (int i = 0; i < expected.size(); i++) {
+        assertThat(choices.get(i).tokenIds()).as("case %d", i).isEqualTo(expected.get(i));
+      }
+      assertThat(engine.stats().heldBlocks()).isZero();
+    }
+    assertNothingLeft(emulator);
+  }
+
+  private static int[] ids(JsonNode json) {
+    return json.valueStream().mapToInt(JsonNode::asInt).toArray();
+  }
+
+  private Path variant(String name) throws IOException {
+    Path model = SharedData.require(MODEL);
+    for (String file :
+        List.of("tokenizer.json", "tokenizer_config.json", "generation_config.json")) {
+      Files.copy(model.resolve(file), folder.resolve(file));
+    }
+    try (Stream<Path> files = Files.list(model.resolve("variants").resolve(name))) {
+      for (Path file : files.toList()) {
+        Files.copy(file, folder.resolve(file.getFileName()));
+      }
+    }
+    return folder;
+  }
+
+  @Test
+  void aRequestHasTheSameBitsAloneBatchedChunkedWarmPreemptedAndWithoutGraphs()
+      throws InterruptedException {
+    Emulator emulator = gpu("");
+    EngineOptions options = options(tiny());
+    List<Request> requests = requests();
+    List<Completion.Choice> alone = new ArrayList<>();
+    try (Engine engine = Engine.open(options.withReusePrefixes(false))) {
+      for (Request request : requests) {
+        alone.addAll(serve(engine, List.of(request)));
+      }
+    }
+    try (Engine engine = Engine.open(options)) {
+      assertThat(serve(engine, requests)).as("together").isEqualTo(alone);
+      assertThat(serve(engine, requests)).as("warm").isEqualTo(alone);
+      assertThat(engine.stats().cachedTokens()).isPositive();
+    }
+    emulator.configure("seed=2");
+    try (Engine engine = Engine.open(options.withStepTokens(REQUESTS + 7))) {
+      assertThat(serve(engine, requests)).as("in chunks").isEqualTo(alone);
+    }
+    KvShape shape = new KvShape(2, 2, 8, DType.BF16);
+    EngineOptions scarce = options.withKvBytes(4 * shape.blockBytes());
+    try (Engine engine = Engine.open(scarce)) {
+      assertThat(serve(engine, requests)).as("preempted").isEqualTo(alone);
+      assertThat(engine.stats().preemptions()).isPositive();
+      assertThat(engine.stats().heldBlocks()).isZero();
+    }
+    assertThat(emulator.count("cuGraphLaunch")).isPositive();
+    long launched = emulator.count("cuGraphLaunch");
+    System.setProperty(CudaDevice.GRAPHS_PROPERTY, "false");
+    try (Engine engine = Engine.open(options)) {
+      assertThat(serve(engine, requests)).as("without graphs").isEqualTo(alone);
+    }
+    assertThat(emulator.count("cuGraphLaunch")).isEqualTo(launched);
+    assertNothingLeft(emulator);
+  }
+
+  @Test
+  void aGraphThatIsNotLaunchedFailsItsRequestsAndTheNextAreServed() throws InterruptedException {
+    Emulator emulator = gpu("");
+    try (Engine engine = Engine.open(options(tiny()))) {
+      List<Completion.Choice> expected = serve(engine, requests());
+      long next = emulator.count("cuGraphLaunch") + 4;
+      emulator.configure("fail=cuGraphLaunch:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
+      List<Generation> failing = requests().stream().map(engine::submit).toList();
+      for (Generation generation : failing) {
+        assertThatThrownBy(generation::await)
+            .isInstanceOf(RequestFailedException.class)
+            .hasMessageContaining("CUDA_ERROR_OUT_OF_MEMORY");
+      }
+      assertThat(engine.stats().heldBlocks()).isZero();
+      assertThat(serve(engine, requests())).isEqualTo(expected);
+      assertThat(engine.stats().heldBlocks()).isZero();
+    }
+  }
+
+  @Test
+  void aKernelThatFaultsLosesTheDeviceAndEveryRequestIsToldSo() throws InterruptedException {
+    Emulator emulator = gpu("");
+    try (Engine engine = Engine.open(options(tiny()))) {
+      long next = emulator.count("kernel") + 40;
+      emulator.configure("fail=kernel:" + next + ":CUDA_ERROR_ILLEGAL_ADDRESS");
+      for (int round = 0; round < 2; round++) {
+        List<Generation> failing = requests().stream().map(engine::submit).toList();
+        for (Generation generation : failing) {
+          assertThatThrownBy(generation::await)
+              .isInstanceOf(RequestFailedException.class)
+              .hasMessageContaining("CUDA_ERROR_ILLEGAL_ADDRESS");
+        }
+        assertThat(engine.stats().heldBlocks()).isZero();
+        assertThat(engine.stats().running()).isZero();
+      }
+    }
+  }
+}
