@@ -102,7 +102,6 @@ struct Region {
   uint64_t counted;                // bytes taken from the device's capacity
   uint64_t mapping, mapping_bytes; // what to unmap when it goes
   uint64_t context;                // of the allocation
-  bool stream_ordered = false;
   bool internal = false; // a module's variables: no leak
   std::set<int> reachable; // MAPPED: devices that cuMemSetAccess let in
   std::shared_ptr<struct Physical> physical;

@@ -1,6 +1,8 @@
 // Copies and fills.
 #include "driver.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 
 namespace weir::emulator {
@@ -8,6 +10,8 @@ namespace weir::emulator {
 namespace {
 
 constexpr double COPIED_BYTES_PER_MICROSECOND = 50e3;
+constexpr uint64_t PAGE = 4096;
+constexpr uint64_t LARGE_FILL = 1u << 20; // from here on it is worth new pages
 
 bool on_host_operand(uint64_t address, uint64_t bytes) {
   const Region *region = region_of(address, bytes);
@@ -70,20 +74,44 @@ void execute_copy(const CopyOperation &copy) {
   }
 }
 
+// Zeroes pages by taking fresh ones, which cost memory only once they are written: a cache of gigabytes is zeroed whole.
+void zero_pages(uint64_t begin, uint64_t end) {
+  void *fresh = mmap(reinterpret_cast<void *>(begin), end - begin, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  if (fresh == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+}
+
+void fill_bytes(const Region &region, uint64_t target, uint64_t bytes, int value) {
+  uint64_t first = (target + PAGE - 1) / PAGE * PAGE, last = (target + bytes) / PAGE * PAGE;
+  bool by_pages = value == 0 && region.place == Place::DEVICE && last >= first + LARGE_FILL;
+  if (by_pages) {
+    memset(reinterpret_cast<void *>(target), 0, first - target);
+    zero_pages(first, last);
+    memset(reinterpret_cast<void *>(last), 0, target + bytes - last);
+  } else {
+    memset(reinterpret_cast<void *>(target), value, bytes);
+  }
+}
+
 void execute_fill(const FillOperation &fill) {
   uint64_t bytes = fill.count * fill.width;
   check_still_there("target", fill.target, bytes);
-  if (fill.width == 1) {
-    memset(reinterpret_cast<void *>(fill.target), static_cast<int>(fill.value), bytes);
+  Region &region = *region_of(fill.target, bytes);
+  if (fill.width == 1 || fill.value == 0) {
+    fill_bytes(region, fill.target, bytes, static_cast<int>(fill.value));
   } else {
     uint32_t *words = reinterpret_cast<uint32_t *>(fill.target);
     for (uint64_t index = 0; index < fill.count; index++) {
       words[index] = fill.value;
     }
   }
-  Region *region = region_of(fill.target, bytes);
-  if (region->written != nullptr) {
-    region->written->set(fill.target - region->begin, bytes);
+  if (region.written != nullptr && bytes == region.end - region.begin) {
+    region.written = nullptr; // all of it
+    world().memory_version++;
+  } else if (region.written != nullptr) {
+    region.written->set(fill.target - region.begin, bytes);
   }
 }
 

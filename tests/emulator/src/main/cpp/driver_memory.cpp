@@ -180,7 +180,7 @@ Region &allocate(uint64_t bytes, Place place, Context &context, const std::strin
   here.memory_version++;
   Region region{begin, begin + bytes, place, context.device,
                 what + " #" + std::to_string(here.next_number++), nullptr, counted, mapping, mapping_bytes,
-                context.handle, false, false, {}, nullptr};
+                context.handle, false, {}, nullptr};
   if (device) {
     region.written = std::make_shared<Bitmap>(bytes);
   }
@@ -271,7 +271,6 @@ CUresult CUDAAPI cuMemAllocAsync(CUdeviceptr *pointer, size_t bytes, CUstream ha
       misuse(CUDA_ERROR_INVALID_VALUE, "0 bytes");
     }
     Region &region = allocate(bytes, Place::DEVICE, context, "stream-ordered device memory");
-    region.stream_ordered = true;
     *pointer = region.begin;
   });
 }
@@ -354,7 +353,7 @@ CUresult CUDAAPI cuMemHostRegister(void *pointer, size_t bytes, unsigned) {
     std::string what = "registered host memory #" + std::to_string(world().next_number++);
     world().memory_version++;
     world().regions.emplace(begin, Region{begin, begin + bytes, Place::REGISTERED, context.device, what, nullptr, 0, 0,
-                                          0, context.handle, false, false, {}, nullptr});
+                                          0, context.handle, false, {}, nullptr});
   });
 }
 

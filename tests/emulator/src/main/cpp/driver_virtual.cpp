@@ -160,7 +160,7 @@ CUresult CUDAAPI cuMemMap(CUdeviceptr pointer, size_t bytes, size_t offset, CUme
     }
     Region region{pointer, pointer + bytes, Place::MAPPED, physical.device,
                   "mapped device memory #" + std::to_string(world().next_number++), physical.written, 0, pointer, bytes,
-                  0, false, false, {}, world().physicals.share(reinterpret_cast<const void *>(handle))};
+                  0, false, {}, world().physicals.share(reinterpret_cast<const void *>(handle))};
     world().regions.emplace(pointer, std::move(region));
     world().memory_version++;
   });

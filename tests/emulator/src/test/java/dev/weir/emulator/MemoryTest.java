@@ -1,6 +1,7 @@
 package dev.weir.emulator;
 
 import static dev.weir.emulator.Gpu.DEFAULT_STREAM;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -10,6 +11,7 @@ import dev.weir.bindings.cuda.CUmemLocation_st;
 import dev.weir.bindings.cuda.CudaDriver;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 /** Memory is finite, belongs to a device, and mistakes with it are told. */
@@ -85,6 +87,26 @@ class MemoryTest {
       assertThat(Gpu.name(CudaDriver.cuStreamSynchronize(stream)))
           .isEqualTo("CUDA_ERROR_LAUNCH_FAILED");
       assertThat(emulator.mistakes()).singleElement().asString().contains("kernel add");
+    }
+  }
+
+  @Test
+  void aLargeFillZeroesExactlyItsBytes() {
+    Emulator.start(LAZY);
+    int bytes = (int) (3 * MEBIBYTE) + 10;
+    int before = 1000;
+    try (Gpu gpu = Gpu.open()) {
+      long memory = gpu.allocate(2L * before + bytes);
+      MemorySegment target = gpu.pinned(2L * before + bytes);
+      Gpu.check(CudaDriver.cuMemsetD8Async(memory + before, (byte) 0, bytes, DEFAULT_STREAM));
+      gpu.copyOut(target, memory, DEFAULT_STREAM);
+      gpu.synchronize(DEFAULT_STREAM);
+
+      byte[] copied = target.toArray(JAVA_BYTE);
+      assertThat(Arrays.copyOfRange(copied, 0, before)).containsOnly(-1);
+      byte[] filled = Arrays.copyOfRange(copied, before, before + bytes);
+      assertThat(Arrays.equals(filled, new byte[bytes])).isTrue();
+      assertThat(Arrays.copyOfRange(copied, before + bytes, copied.length)).containsOnly(-1);
     }
   }
 
