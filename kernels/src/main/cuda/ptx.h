@@ -22,6 +22,15 @@ namespace weir {
 
 constexpr unsigned ALL_LANES = 0xFFFFFFFFu;
 
+// CUDA C++ programming guide, technical specifications per compute capability.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1200
+constexpr int MULTIPROCESSOR_SHARED_BYTES = 228 * 1024;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 800
+constexpr int MULTIPROCESSOR_SHARED_BYTES = 100 * 1024;
+#else
+constexpr int MULTIPROCESSOR_SHARED_BYTES = 164 * 1024;
+#endif
+
 WEIR_DEVICE int thread_index() { return threadIdx.x; }
 WEIR_DEVICE int block_threads() { return blockDim.x; }
 WEIR_DEVICE int block_index() { return blockIdx.x; }

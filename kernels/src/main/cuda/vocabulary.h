@@ -12,7 +12,8 @@
 //                 2, 1, so all lanes get the same bits.
 //   shared memory WEIR_SHARED(type, name, count)   WEIR_DYNAMIC_SHARED(name)
 //                 Declarations inside a kernel's body; `name` is then a type* (unsigned char*, 128-byte aligned).
-//                 Its contents are undefined when a block starts.
+//                 Its contents are undefined when a block starts. MULTIPROCESSOR_SHARED_BYTES: what a multiprocessor of
+//                 the architecture has for all its blocks, each of which costs 1 KiB more than it asks for.
 //   16 bytes      Words4 load_16(const void*) load_16_stream(const void*) store_16(void*, Words4)
 //                 Addresses are 16-byte aligned. "stream": read once by the whole grid, not kept in caches; only
 //                 for memory that the launch does not write.

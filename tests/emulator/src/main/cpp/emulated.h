@@ -80,6 +80,9 @@ uint16_t round_f16(float value);
 
 } // namespace emulator
 
+// An sm_80's: rings of copies are then neither the shortest nor the longest.
+constexpr int MULTIPROCESSOR_SHARED_BYTES = 164 * 1024;
+
 WEIR_DEVICE int thread_index() { return emulator::index(emulator::Index::THREAD); }
 WEIR_DEVICE int block_threads() { return emulator::index(emulator::Index::THREADS); }
 WEIR_DEVICE int block_index() { return emulator::index(emulator::Index::BLOCK_X); }

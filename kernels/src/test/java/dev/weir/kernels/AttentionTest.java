@@ -121,6 +121,9 @@ class AttentionTest {
 
   private static void assertSameBits(
       DeviceCase device, AttentionRun run, long seed, int... chunks) {
+    if (!device.computes(run.shape)) {
+      return;
+    }
     try (DeviceFixture fixture = device.open()) {
       Random random = Seeds.random(seed);
       AttentionRun.Results alone = run.run(fixture, run.oneByOne(), random);
@@ -152,6 +155,9 @@ class AttentionTest {
       attention.add(Float64.attention(run, rows));
     }
     for (DeviceCase device : devices()) {
+      if (!device.computes(shape)) {
+        continue;
+      }
       try (DeviceFixture fixture = device.open()) {
         AttentionRun.Results results = run.run(fixture, run.oneByOne(), Seeds.random(1));
         for (int s = 0; s < run.sequences.size(); s++) {

@@ -71,6 +71,11 @@ record DeviceCase(String name, DType weights, Supplier<Device> opener) {
     return List.copyOf(byName.values());
   }
 
+  /** Whether the device has kernels for such heads: a GPU moves 16 bytes at a time. */
+  boolean computes(AttentionShape shape) {
+    return !name.equals(CUDA) || shape.headDim() % 8 == 0;
+  }
+
   DeviceFixture open() {
     return new DeviceFixture(opener.get(), weights);
   }

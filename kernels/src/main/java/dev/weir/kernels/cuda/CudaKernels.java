@@ -46,6 +46,9 @@ final class CudaKernels implements Kernels {
   private final CudaNorm norm;
   private final CudaActivation activations;
   private final CudaSample sample;
+  private final CudaRotary rotary;
+  private final CudaAttention attention;
+  private final CudaCopy copy;
   private Mode mode = Mode.ALONE;
 
   /** Address of the counts of the step whose program is launched. */
@@ -77,6 +80,9 @@ final class CudaKernels implements Kernels {
             device.module("sample"),
             stream,
             device.allocate(CudaSample.SCRATCH_BYTES, "scratch space of sampling"));
+    rotary = new CudaRotary(device.module("rotary"), stream, activation);
+    attention = new CudaAttention(device, limits);
+    copy = new CudaCopy(device.module("copy"), stream, device.multiprocessors());
   }
 
   /** Has the program's ops note what they ask of a step of this size. Launches nothing. */
@@ -117,7 +123,9 @@ final class CudaKernels implements Kernels {
 
   @Override
   public void prepare(StepInputs step) {
-    launches(step.tokens());
+    if (launches(step.tokens())) {
+      attention.prepare();
+    }
   }
 
   @Override
@@ -211,6 +219,7 @@ final class CudaKernels implements Kernels {
       KvArena cache,
       int layer) {
     requireCached(step, shape, cache, layer);
+    CudaRotary.requireSupported(rotary);
     switch (mode) {
       case ALONE -> StepChecks.rotated(step, shape, rotary);
       case GATHER -> rules.rotated(shape, rotary);
@@ -222,7 +231,7 @@ final class CudaKernels implements Kernels {
     }
     requireActivations(qkv, (long) step.tokens() * shape.qkvColumns(), "rotateAndCache: qkv");
     if (launches(step.tokens())) {
-      throw missing("rotateAndCache");
+      this.rotary.rotateAndCache(step, shape, norm, rotary, qkv, cache, layer);
     }
   }
 
@@ -234,11 +243,12 @@ final class CudaKernels implements Kernels {
     long elements = (long) step.tokens() * shape.heads() * shape.headDim();
     requireActivations(out, elements, "attention: out");
     if (launches(step.tokens())) {
-      throw missing("attention");
+      attention.attention(step, shape, qkv, cache, layer, out);
     }
   }
 
   private void requireCached(StepInputs step, AttentionShape shape, KvArena cache, int layer) {
+    CudaAttention.requireSupported(shape);
     switch (mode) {
       case ALONE -> StepChecks.cached(step, shape, cache, layer);
       case GATHER -> rules.cached(shape, cache, layer);
@@ -288,7 +298,7 @@ final class CudaKernels implements Kernels {
     StepChecks.holds(pairs, 2L * count, Integer.BYTES, "copyBlocks: pairs");
     StepChecks.copied(cache, count, pairs);
     if (launches(count)) {
-      throw missing("copyBlocks");
+      copy.copyBlocks(cache, count, pairs);
     }
   }
 
@@ -332,9 +342,5 @@ final class CudaKernels implements Kernels {
       throw new IllegalArgumentException(what + " is not in a GPU's memory");
     }
     StepChecks.holds(buffer, elements, elementBytes, what);
-  }
-
-  private static UnsupportedOperationException missing(String op) {
-    return new UnsupportedOperationException(op + " has no CUDA kernel yet");
   }
 }
