@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -32,6 +33,9 @@ class AttentionTest {
       default -> 3e-5;
     };
   }
+
+  /** Too long for an emulated GPU that checks every access. */
+  private static final String LONG = "long";
 
   static List<DeviceCase> devices() {
     return DeviceCase.all();
@@ -60,6 +64,7 @@ class AttentionTest {
   }
 
   @Test
+  @Tag(LONG)
   void attention_across_segments_is_close_to_float64() {
     for (int window : new int[] {AttentionShape.NO_WINDOW, 1000, 1024}) {
       AttentionShape shape = new AttentionShape(2, 1, 8, 0.35f, window, 0);
@@ -80,6 +85,22 @@ class AttentionTest {
 
   @ParameterizedTest
   @MethodSource("devices")
+  void a_token_has_the_same_bits_across_the_first_segments_end(DeviceCase device) {
+    AttentionShape shape = new AttentionShape(2, 1, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
+    AttentionRun run =
+        new AttentionRun(Seeds.random(4), shape, 16, true, AttentionShape.SEGMENT_TOKENS + 3, 40);
+    try (DeviceFixture fixture = device.open()) {
+      AttentionRun.Results alone = run.run(fixture, run.oneByOne(), Seeds.random(4));
+      AttentionRun.Results decoded = run.run(fixture, run.prefillThenDecode(5), Seeds.random(5));
+      for (int s = 0; s < run.sequences.size(); s++) {
+        assertThat(decoded.attention().get(s)).isEqualTo(alone.attention().get(s));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  @Tag(LONG)
   void a_token_has_the_same_bits_across_segments(DeviceCase device) {
     AttentionShape shape = new AttentionShape(4, 2, 16, 0.25f, AttentionShape.NO_WINDOW, 0);
     int segment = AttentionShape.SEGMENT_TOKENS;

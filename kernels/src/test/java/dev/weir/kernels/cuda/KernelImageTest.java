@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -46,6 +47,18 @@ class KernelImageTest {
         .toList();
   }
 
+  /** How kernels are called; how much shared memory a copy's ring takes is the architecture's. */
+  private static Map<String, KernelImage.Kernel> calls(Map<String, KernelImage.Kernel> kernels) {
+    Map<String, KernelImage.Kernel> calls = new TreeMap<>();
+    kernels.forEach(
+        (name, kernel) ->
+            calls.put(
+                name,
+                new KernelImage.Kernel(
+                    kernel.parameters(), kernel.parameterBytes(), kernel.threads(), 0)));
+    return calls;
+  }
+
   @Test
   void every_kernel_has_one_parameter_of_whole_fields_and_a_launchable_block() {
     assertThat(built()).isNotEmpty();
@@ -56,12 +69,11 @@ class KernelImageTest {
       }
       images.add(kernels(family + "." + PTX));
       for (Map<String, KernelImage.Kernel> image : images) {
-        assertThat(image).as("every architecture of " + family).isEqualTo(images.getFirst());
-      }
-      images
-          .getFirst()
-          .forEach(
-              (name, kernel) -> {
+        assertThat(calls(image))
+            .as("every architecture of " + family)
+            .isEqualTo(calls(images.getFirst()));
+        image.forEach(
+            (name, kernel) -> {
                 assertThat(kernel.parameters()).as(name).isEqualTo(1);
                 assertThat(kernel.parameterBytes()).as(name).isPositive();
                 assertThat(kernel.parameterBytes() % Long.BYTES).as(name).isZero();
@@ -69,6 +81,7 @@ class KernelImageTest {
                 assertThat(kernel.threads() % WARP).as(name).isZero();
                 assertThat(kernel.sharedBytes()).as(name).isBetween(0, MAX_SHARED_BYTES);
               });
+      }
     }
   }
 
