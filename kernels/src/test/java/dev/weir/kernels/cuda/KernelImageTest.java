@@ -74,13 +74,13 @@ class KernelImageTest {
             .isEqualTo(calls(images.getFirst()));
         image.forEach(
             (name, kernel) -> {
-                assertThat(kernel.parameters()).as(name).isEqualTo(1);
-                assertThat(kernel.parameterBytes()).as(name).isPositive();
-                assertThat(kernel.parameterBytes() % Long.BYTES).as(name).isZero();
-                assertThat(kernel.threads()).as(name).isBetween(WARP, MAX_THREADS);
-                assertThat(kernel.threads() % WARP).as(name).isZero();
-                assertThat(kernel.sharedBytes()).as(name).isBetween(0, MAX_SHARED_BYTES);
-              });
+              assertThat(kernel.parameters()).as(name).isEqualTo(1);
+              assertThat(kernel.parameterBytes()).as(name).isPositive();
+              assertThat(kernel.parameterBytes() % Long.BYTES).as(name).isZero();
+              assertThat(kernel.threads()).as(name).isBetween(WARP, MAX_THREADS);
+              assertThat(kernel.threads() % WARP).as(name).isZero();
+              assertThat(kernel.sharedBytes()).as(name).isBetween(0, MAX_SHARED_BYTES);
+            });
       }
     }
   }
