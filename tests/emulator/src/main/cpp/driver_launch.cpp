@@ -66,6 +66,19 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return mixed ^ mixed >> 31;
 }
 
+// What the host build of a kernel gets of dynamic shared memory: as much more, or less, than it needs as the launch gives
+// the image's build.
+uint32_t host_shared(const KernelOperation &operation) {
+  const Kernel &kernel = *operation.kernel;
+  int32_t needed = kernel.host->shared_bytes;
+  auto named = kernel.module->image.variables.find(kernel.name + "_shared");
+  if (named != kernel.module->image.variables.end() && named->second.size() == sizeof needed) {
+    memcpy(&needed, named->second.data(), sizeof needed);
+  }
+  int64_t given = int64_t{operation.dynamic_shared} - needed + kernel.host->shared_bytes;
+  return static_cast<uint32_t>(std::max<int64_t>(given, 0));
+}
+
 } // namespace
 
 KernelOperation checked_launch(const LaunchShape &shape, CUfunction function, void **parameters, void **extra) {
@@ -108,7 +121,7 @@ void execute_kernel(const KernelOperation &operation) {
   launch.kernel = kernel.host;
   std::copy_n(operation.grid, 3, launch.grid);
   std::copy_n(operation.block, 3, launch.block);
-  launch.dynamic_shared_bytes = operation.dynamic_shared;
+  launch.dynamic_shared_bytes = host_shared(operation);
   launch.arguments = operation.arguments.data();
   launch.order = here.configuration.order;
   launch.landing = here.configuration.landing;

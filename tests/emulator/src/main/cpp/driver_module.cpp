@@ -58,16 +58,12 @@ const HostLibrary &host_library() {
   return made;
 }
 
-// What the host build and the image must agree on, or one of them is stale.
-void check_agreement(const std::string &name, const ImageKernel &image, const weir_kernel &host, const Module &module) {
+// What the host build and the image must agree on, or one of them is stale. Not shared memory: a kernel may take as
+// much as its architecture has, and the host build is of one architecture.
+void check_agreement(const std::string &name, const ImageKernel &image, const weir_kernel &host) {
   uint32_t bytes = 0;
   for (auto &[offset, size] : image.parameters) {
     bytes = std::max(bytes, offset + size);
-  }
-  auto shared = module.image.variables.find(name + "_shared");
-  int32_t shared_bytes = host.shared_bytes;
-  if (shared != module.image.variables.end() && shared->second.size() == sizeof shared_bytes) {
-    memcpy(&shared_bytes, shared->second.data(), sizeof shared_bytes);
   }
   auto differ = [&](const char *what, long in_image, long on_host) {
     if (in_image != on_host) {
@@ -78,7 +74,6 @@ void check_agreement(const std::string &name, const ImageKernel &image, const we
   };
   differ("the size of the arguments", bytes, host.argument_bytes);
   differ("the block size", image.max_threads, host.threads);
-  differ("the dynamic shared memory", shared_bytes, host.shared_bytes);
 }
 
 // The log that a caller of a failed load gave room for.
@@ -136,7 +131,7 @@ uint64_t kernel_named(Module &module, const char *name) {
     misuse(CUDA_ERROR_NOT_FOUND, std::string("kernel ") + name + " is in the image, but not in the library of kernels " +
                                      world().configuration.kernels);
   }
-  check_agreement(name, in_image->second, *on_host->second, module);
+  check_agreement(name, in_image->second, *on_host->second);
   auto kernel =
       std::make_shared<Kernel>(Kernel{&module, name, on_host->second, &library, &in_image->second, {}});
   return module.kernels[name] = world().kernels.add(world().new_handle(), kernel);
