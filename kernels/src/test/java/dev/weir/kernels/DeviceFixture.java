@@ -16,10 +16,11 @@ final class DeviceFixture implements AutoCloseable {
 
   private static final int MAX_SLICES = 64;
   private static final int MAX_SAMPLES = 8192;
-  private static final int MAX_POSITIONS = 4096;
-  private static final int MAX_VOCABULARY = 64 * 1024;
+  private static final int MAX_POSITIONS = RealShapesTest.REAL ? 32 * 1024 : 4096;
+  private static final int MAX_VOCABULARY = RealShapesTest.REAL ? 160 * 1024 : 64 * 1024;
+  private static final int MAX_HEADS = RealShapesTest.REAL ? 32 : 16;
   private static final AttentionShape WIDEST =
-      new AttentionShape(16, 4, 256, 1, AttentionShape.NO_WINDOW, 0);
+      new AttentionShape(MAX_HEADS, MAX_HEADS / 4, 256, 1, AttentionShape.NO_WINDOW, 0);
 
   final Device device;
   final Kernels kernels;
