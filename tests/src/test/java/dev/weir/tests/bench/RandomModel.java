@@ -18,7 +18,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Random;
 import java.util.StringJoiner;
 
@@ -28,6 +27,7 @@ import java.util.StringJoiner;
  */
 public enum RandomModel {
   QWEN3_0_6B(
+      "qwen3-0.6b",
       """
       {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 151936,
        "hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
@@ -35,11 +35,29 @@ public enum RandomModel {
        "max_position_embeddings": 40960, "tie_word_embeddings": true}
       """),
   LLAMA_3_2_1B(
+      "llama-3.2-1b",
       """
       {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "vocab_size": 128256,
        "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
        "head_dim": 64, "intermediate_size": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
        "max_position_embeddings": 131072, "tie_word_embeddings": true}
+      """),
+  LLAMA_3_1_8B(
+      "llama-3.1-8b",
+      """
+      {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "vocab_size": 128256,
+       "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+       "head_dim": 128, "intermediate_size": 14336, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+       "max_position_embeddings": 131072, "tie_word_embeddings": false}
+      """),
+  /** As small as GPU kernels allow: to try out what measures the others. */
+  TINY(
+      "tiny",
+      """
+      {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 1000,
+       "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+       "head_dim": 64, "intermediate_size": 512, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+       "max_position_embeddings": 4096, "tie_word_embeddings": true}
       """);
 
   /**
@@ -47,19 +65,17 @@ public enum RandomModel {
    */
   private static final int PATTERN = 1_000_003;
 
+  private final String option;
   private final String config;
 
-  RandomModel(String config) {
+  RandomModel(String option, String config) {
+    this.option = option;
     this.config = config;
   }
 
   /** The shape's name on the command line, for example {@code qwen3-0.6b}. */
-  String option() {
-    return name()
-        .toLowerCase(Locale.ROOT)
-        .replaceFirst("_", "-")
-        .replace('_', '.')
-        .replace("3.2.1b", "3.2-1b");
+  public String option() {
+    return option;
   }
 
   /**
@@ -76,7 +92,7 @@ public enum RandomModel {
   }
 
   /** Writes the model, or finds it as it was written before. */
-  Path write(Path folder) throws IOException {
+  public Path write(Path folder) throws IOException {
     Path model = folder.resolve(option());
     Path weights = model.resolve("model.safetensors");
     if (!Files.exists(weights)) {
@@ -141,7 +157,7 @@ public enum RandomModel {
   private static ByteBuffer pattern(double mean, double deviation) {
     Random random = new Random(1);
     ByteBuffer values =
-        ByteBuffer.allocate(PATTERN * DType.BF16.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer.allocateDirect(PATTERN * DType.BF16.bytes()).order(ByteOrder.LITTLE_ENDIAN);
     while (values.hasRemaining()) {
       float value = (float) random.nextGaussian(mean, deviation);
       values.putShort((short) (Float.floatToRawIntBits(value) >>> Short.SIZE));

@@ -1,0 +1,90 @@
+package dev.weir.tests.gpucheck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What proves the GPU is itself tried out where there is none. */
+class GpuCheckTest {
+  @TempDir private Path folder;
+
+  @Test
+  void onTheCpuEverySectionButTheKernelsTestsRunsAndEndsWithOk() throws Exception {
+    Path out = folder.resolve("results");
+
+    Outcome outcome =
+        check(
+            "--smoke",
+            "--device",
+            "cpu",
+            "--seconds",
+            "3000",
+            "--sections",
+            "model,table,engine,storm",
+            "--out",
+            out.toString(),
+            "--work",
+            folder.toString());
+
+    assertThat(outcome.lines).last().isEqualTo("OK");
+    assertThat(outcome.status).isZero();
+    List<String> rows = Files.readAllLines(out.resolve("rows.tsv"));
+    for (String section : List.of("table", "engine", "storm")) {
+      assertThat(rows).anyMatch(row -> row.startsWith("row\t" + section + "\t"));
+    }
+    assertThat(rows).filteredOn(row -> row.startsWith("check\tmodel\t")).hasSizeGreaterThan(8);
+    assertThat(out.resolve("gpu-cpu.md")).content().contains("## Checks", "## table", "## storm");
+    try (var left = Files.list(folder)) {
+      assertThat(left).as("models of random weights are removed").containsExactly(out);
+    }
+  }
+
+  @Test
+  void anOptionThatIsNotThereIsNamed() {
+    Outcome outcome = check("--smokes");
+
+    assertThat(outcome.status).isEqualTo(2);
+    assertThat(outcome.lines).first().asString().contains("'--smokes'");
+    assertThat(outcome.lines).anyMatch(line -> line.contains("--seed N"));
+  }
+
+  @Test
+  void oneFailedCheckFailsAll() {
+    Report report = new Report(new PrintStream(new ByteArrayOutputStream()));
+    report.passed("ops", "a product", "");
+    assertThat(report.ok()).isTrue();
+    report.failed("ops", "a sum", "is wrong");
+    assertThat(report.ok()).isFalse();
+  }
+
+  @Test
+  void nothingCheckedIsNoSuccess() {
+    Report report = new Report(new PrintStream(new ByteArrayOutputStream()));
+    report.row(Row.plain("table", "a product", 1, "TB/s"));
+    assertThat(report.ok()).isFalse();
+  }
+
+  @Test
+  void aRowSurvivesBeingPrintedAndRead() {
+    Row row = new Row("table", "a product", 12.5, 3, "TB/s", 0.75, Double.NaN, Row.Verdict.MISSED);
+
+    assertThat(Row.parse(row.line().split("\t"))).isEqualTo(row);
+    assertThat(row.held(0.9, 0.85).verdict()).isEqualTo(Row.Verdict.MET);
+    assertThat(row.held(Double.NaN, 0.85).verdict()).isEqualTo(Row.Verdict.NONE);
+  }
+
+  private record Outcome(int status, List<String> lines) {}
+
+  private static Outcome check(String... arguments) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    int status = GpuCheck.run(new PrintStream(out, true, StandardCharsets.UTF_8), arguments);
+    return new Outcome(status, out.toString(StandardCharsets.UTF_8).lines().toList());
+  }
+}
