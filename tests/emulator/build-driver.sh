@@ -11,7 +11,19 @@ here=$(cd "$(dirname "$0")" && pwd)
 core=$here/src/main/cpp
 out=${1:?"usage: build-driver.sh OUT_DIR"}
 compiler=${CXX:-g++}
-include=${CUDA_HOME:-/usr/local/cuda}/include
+
+# The header beside the first nvcc of CUDA_HOME, the usual folder and PATH, as kernels/build-cuda.sh looks for it.
+find_include() {
+  local on_path candidate
+  on_path=$(readlink -f "$(command -v nvcc || echo /nvcc)")
+  for candidate in ${CUDA_HOME:+"$CUDA_HOME"} /usr/local/cuda "$(dirname "$(dirname "$on_path")")"; do
+    if [[ -f "$candidate/include/cuda.h" ]]; then
+      echo "$candidate/include"
+      return
+    fi
+  done
+  return 1
+}
 
 without() {
   rm -f "$out/libcuda.so.1"
@@ -20,7 +32,7 @@ without() {
 }
 
 command -v "$compiler" >/dev/null || without "no C++ compiler '$compiler' (install g++, or set CXX)"
-[[ -f "$include/cuda.h" ]] || without "no cuda.h in $include (install the CUDA toolkit, or set CUDA_HOME)"
+include=$(find_include) || without "no cuda.h (install the CUDA toolkit, or set CUDA_HOME)"
 
 objects_dir=$out/driver
 mkdir -p "$objects_dir"
