@@ -138,7 +138,49 @@ final class Mutants {
               "  fence_device();\n  sync_block();\n  if (thread_index() == 0) {\n    shared->last",
               "  sync_block();\n  if (thread_index() == 0) {\n    shared->last",
               "no fence before a block says that it has arrived",
-              OpCheck.SAMPLE));
+              OpCheck.SAMPLE),
+          new Mutant(
+              "attention.cu",
+              "    cp_async_wait<V::STAGES - 2>();\n    sync_block();",
+              "    cp_async_wait<V::STAGES - 1>();\n    sync_block();",
+              "waits for one copy too few",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "    cp_async_wait<V::STAGES - 2>();\n    sync_block();",
+              "    cp_async_wait<V::STAGES - 2>();",
+              "no barrier between a copy's arrival and its use by other threads",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "job.table[tile];",
+              "job.table[tile + 1];",
+              "the block table is read one entry further",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "column <= last && column > first",
+              "column < last && column > first",
+              "a token does not see itself",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "row >= first_row && row <= last_row);",
+              "row >= first_row && row <= last_row + 1);",
+              "one slot too many is read of the last tile",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "(tile + 1) % SEGMENT_TILES == 0",
+              "tile % SEGMENT_TILES == 0",
+              "segments end one tile early",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "ldmatrix_x4_trans(b, stages + (STEPS",
+              "ldmatrix_x4(b, stages + (STEPS",
+              "a fragment is not transposed",
+              OpCheck.ATTENTION));
 
   private Mutants() {}
 }
