@@ -1,18 +1,24 @@
 package dev.weir.tests.gpucheck;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.weir.bindings.CudaDriverLibrary;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What proves the GPU is itself tried out where there is none. */
 class GpuCheckTest {
+  /** Far longer than it takes: a hang fails the test instead of stopping the build. */
+  private static final int PATIENCE_SECONDS = 600;
+
   @TempDir private Path folder;
 
   @Test
@@ -44,6 +50,43 @@ class GpuCheckTest {
     try (var left = Files.list(folder)) {
       assertThat(left).as("models of random weights are removed").containsExactly(out);
     }
+  }
+
+  @Test
+  void onTheEmulatedDriverEverySectionButTheKernelsTestsRunsAndEndsWithOk() throws Exception {
+    Path driver = Path.of("emulator", "target", "emulator", "libcuda.so.1").toAbsolutePath();
+    assumeTrue(Files.exists(driver), "skipped: the emulated driver was not built");
+    Path out = folder.resolve("results");
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-Xmx1g",
+            "-D" + CudaDriverLibrary.DRIVER_PROPERTY + "=" + driver,
+            "-cp",
+            System.getProperty("java.class.path"),
+            GpuCheck.class.getName(),
+            "--smoke",
+            "--sections",
+            "model,table,engine,storm",
+            "--seconds",
+            "3000",
+            "--out",
+            out.toString());
+    builder.environment().put("WEIR_EMULATOR", "kernels=fast");
+    Path log = folder.resolve("log");
+    Process process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    process.getOutputStream().close();
+    try {
+      assertThat(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)).as("it ends").isTrue();
+    } finally {
+      process.destroyForcibly();
+    }
+
+    assertThat(log).content().endsWith("OK\n").contains("alone and without CUDA graphs\tpassed");
+    assertThat(process.exitValue()).isZero();
+    assertThat(out.resolve("gpu-emulated-h100.md")).content().contains("decode attention");
   }
 
   @Test

@@ -8,6 +8,7 @@ import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
 import dev.weir.engine.request.TokenEvent;
+import dev.weir.kernels.cuda.CudaDevice;
 import dev.weir.tests.bench.RandomModel;
 import java.io.IOException;
 import java.io.InputStream;
@@ -43,6 +44,8 @@ final class ModelCheck {
           "model.safetensors",
           "tokenizer.json",
           "tokenizer_config.json");
+
+  private static final String WITHOUT_GRAPHS = "without CUDA graphs";
 
   private ModelCheck() {}
 
@@ -130,7 +133,8 @@ final class ModelCheck {
                 "in chunks of 16", true, changed -> changed.withSlots(4).withStepTokens(16)),
             new Schedule(
                 "without the prefix index", true, changed -> changed.withReusePrefixes(false)),
-            new Schedule("in 3 slots", true, changed -> changed.withSlots(3)));
+            new Schedule("in 3 slots", true, changed -> changed.withSlots(3)),
+            new Schedule(WITHOUT_GRAPHS, true, changed -> changed));
     int each = options.smoke() ? 4 : 12;
     List<String> alone =
         answers(engine(options, model).withReusePrefixes(false), false, each, options.seed());
@@ -139,6 +143,9 @@ final class ModelCheck {
         report.note(SECTION, name + " " + schedule.name + " was left out: no time was left");
         continue;
       }
+      // Read where a device is opened; this process checks one thing after the other.
+      boolean graphs = !schedule.name.equals(WITHOUT_GRAPHS);
+      System.setProperty(CudaDevice.GRAPHS_PROPERTY, Boolean.toString(graphs));
       List<String> answers =
           answers(
               schedule.change.apply(engine(options, model)),
