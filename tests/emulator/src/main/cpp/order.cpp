@@ -4,12 +4,6 @@
 
 namespace weir::emulator {
 
-namespace {
-
-constexpr int MAX_CHAIN = 8; // of blocks that pass on what they have taken up
-
-} // namespace
-
 void BlockOrder::launch_begins() { locations.clear(); }
 
 void BlockOrder::block_begins(const Block &fresh) { sides[fresh.slot] = {}; }
@@ -92,27 +86,31 @@ bool BlockOrder::holds(const TakenUp &taken, const Thread &thread) {
   return taken.threads.test(static_cast<size_t>(thread.index)) || taken.tick < block->barrier_tick;
 }
 
-bool BlockOrder::published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer, int depth) {
-  const Location &location = *prefix.location;
-  const auto found = location.by_block.find(serial);
-  if (found != location.by_block.end()) {
-    for (const size_t index : found->second) {
-      const Published &each = location.published[index];
-      if (index < prefix.count && (tick < each.cover || tick <= each.own[static_cast<size_t>(writer)])) {
-        return true;
+bool BlockOrder::published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer) {
+  std::vector<Prefix> open{prefix};
+  std::unordered_map<const Location *, size_t> seen; // how many of a location's: others may have passed them on too
+  while (!open.empty()) {
+    const Prefix next = open.back();
+    open.pop_back();
+    const Location &location = *next.location;
+    size_t &done = seen[next.location];
+    if (next.count <= done) {
+      continue;
+    }
+    const auto found = location.by_block.find(serial);
+    if (found != location.by_block.end()) {
+      for (const size_t index : found->second) {
+        const Published &each = location.published[index];
+        if (index < next.count && (tick < each.cover || tick <= each.own[static_cast<size_t>(writer)])) {
+          return true;
+        }
       }
     }
-  }
-  if (depth == MAX_CHAIN) {
-    return false;
-  }
-  for (size_t i = prefix.count; i-- > 0;) { // others may have taken it up and passed it on
-    for (const Prefix &passed_on : location.published[i].taken_up) {
-      if ((passed_on.location != prefix.location || passed_on.count < prefix.count) &&
-          published(passed_on, serial, tick, writer, depth + 1)) {
-        return true;
-      }
+    for (size_t i = done; i < next.count; i++) {
+      const std::vector<Prefix> &passed_on = location.published[i].taken_up;
+      open.insert(open.end(), passed_on.begin(), passed_on.end());
     }
+    done = next.count;
   }
   return false;
 }
@@ -120,7 +118,7 @@ bool BlockOrder::published(const Prefix &prefix, uint32_t serial, uint32_t tick,
 bool BlockOrder::ordered(uint32_t serial, uint32_t tick, int writer, const Thread &thread) const {
   const std::vector<TakenUp> &taken_up = sides[block->slot].taken_up;
   return std::any_of(taken_up.rbegin(), taken_up.rend(), [&](const TakenUp &taken) {
-    return holds(taken, thread) && published(taken.prefix, serial, tick, writer, 0);
+    return holds(taken, thread) && published(taken.prefix, serial, tick, writer);
   });
 }
 

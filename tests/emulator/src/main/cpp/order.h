@@ -63,7 +63,7 @@ private:
 
   static bool before(int thread, uint32_t block_tick, uint32_t warp_tick, const Thread &now, uint32_t block_tick_now);
   static bool holds(const TakenUp &taken, const Thread &thread);
-  static bool published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer, int depth);
+  static bool published(const Prefix &prefix, uint32_t serial, uint32_t tick, int writer);
 
   std::unordered_map<uintptr_t, std::unique_ptr<Location>> locations;
   Side sides[MAX_RESIDENT];
