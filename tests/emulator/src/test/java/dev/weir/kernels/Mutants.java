@@ -180,6 +180,18 @@ final class Mutants {
               "ldmatrix_x4_trans(b, stages + (STEPS",
               "ldmatrix_x4(b, stages + (STEPS",
               "a fragment is not transposed",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "attention.cu",
+              "  fence_device();\n  sync_block();\n  if (thread_index() == 0) {\n    *answer",
+              "  sync_block();\n  if (thread_index() == 0) {\n    *answer",
+              "no fence before a part of a tile says that it has arrived",
+              OpCheck.ATTENTION),
+          new Mutant(
+              "rotary.cu",
+              "block_table_width + position / BLOCK_TOKENS];",
+              "block_table_width + (position + 1) / BLOCK_TOKENS];",
+              "a block's last token goes to the next block",
               OpCheck.ATTENTION));
 
   private Mutants() {}
