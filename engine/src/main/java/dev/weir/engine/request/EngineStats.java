@@ -5,6 +5,8 @@ package dev.weir.engine.request;
  *
  * @param steps steps computed
  * @param stepNanos time spent computing them
+ * @param hostNanos time the step thread worked for them, the computing and the waiting aside
+ * @param exposedNanos of this, time in which the device had nothing to do
  * @param prefillTokens prompt tokens computed
  * @param decodeTokens tokens drawn
  * @param promptTokens tokens of the prompts of admitted requests
@@ -24,6 +26,8 @@ package dev.weir.engine.request;
 public record EngineStats(
     long steps,
     long stepNanos,
+    long hostNanos,
+    long exposedNanos,
     long prefillTokens,
     long decodeTokens,
     long promptTokens,

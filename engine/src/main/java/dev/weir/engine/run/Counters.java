@@ -10,6 +10,8 @@ import java.util.concurrent.atomic.AtomicLong;
 final class Counters {
   final AtomicLong steps = new AtomicLong();
   final AtomicLong stepNanos = new AtomicLong();
+  final AtomicLong hostNanos = new AtomicLong();
+  final AtomicLong exposedNanos = new AtomicLong();
   final AtomicLong prefillTokens = new AtomicLong();
   final AtomicLong decodeTokens = new AtomicLong();
   final AtomicLong promptTokens = new AtomicLong();
@@ -36,6 +38,8 @@ final class Counters {
     return new EngineStats(
         steps.getOpaque(),
         stepNanos.getOpaque(),
+        hostNanos.getOpaque(),
+        exposedNanos.getOpaque(),
         prefillTokens.getOpaque(),
         decodeTokens.getOpaque(),
         promptTokens.getOpaque(),

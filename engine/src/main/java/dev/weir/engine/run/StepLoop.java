@@ -75,6 +75,13 @@ public final class StepLoop {
   private final Deque<Sequence> waiting = new ArrayDeque<>();
   private final RunningSequences running;
   private final int[] missing;
+
+  /** Of the current round: what the device computed in, or was waited for. */
+  private long notHostNanos;
+
+  /** Whether this round's step was launched to a device that had nothing to do. */
+  private boolean launchedIdle;
+
   private long lastCompletedNanos = Long.MIN_VALUE;
 
   private final Submissions submissions;
@@ -208,6 +215,9 @@ public final class StepLoop {
     admit();
     boolean busy = running.count() > 0 || frames.inFlight() > 0;
     if (busy) {
+      long begun = clock.nanos();
+      notHostNanos = 0;
+      launchedIdle = false;
       try {
         if (frames.inFlight() > 0 && mustCompleteFirst()) {
           complete();
@@ -221,6 +231,9 @@ public final class StepLoop {
         failAll(new RequestFailedException("a step failed: " + failure, failure));
         LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
       }
+      long host = clock.nanos() - begun - notHostNanos;
+      Counters.add(counters.hostNanos, host);
+      Counters.add(counters.exposedNanos, launchedIdle ? host : 0);
     }
     showLevels();
     return busy;
@@ -324,8 +337,13 @@ public final class StepLoop {
     if (!frame.fill(running)) {
       return false;
     }
-    frame.launch(clock.nanos());
+    launchedIdle = frames.inFlight() == 0;
+    long before = clock.nanos();
+    frame.launch(before);
     frames.launched();
+    if (frames.count() == 1) {
+      notHostNanos += clock.nanos() - before; // the launch was the step itself
+    }
     return true;
   }
 
@@ -367,9 +385,11 @@ public final class StepLoop {
   /** Awaits the step that has been in flight for longest, and tells what it drew. */
   private void complete() {
     StepFrame frame = frames.oldest();
+    long before = clock.nanos();
     frame.await();
     frames.completed();
     long now = clock.nanos();
+    notHostNanos += now - before;
     // The device began when it was done with the step before, if the host was ahead of it.
     long took = now - Math.max(frame.launchedNanos(), lastCompletedNanos);
     lastCompletedNanos = now;

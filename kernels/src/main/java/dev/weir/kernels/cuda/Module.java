@@ -8,6 +8,7 @@ import dev.weir.bindings.cuda.CudaDriver;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import java.util.Set;
 
 /** One family's kernels, loaded on a device. */
 final class Module implements AutoCloseable {
@@ -88,6 +89,11 @@ final class Module implements AutoCloseable {
   /** Memory for launches, which lives as long as the module. */
   Arena arena() {
     return arena;
+  }
+
+  /** The names of its kernels. */
+  Set<String> kernels() {
+    return kernels.keySet();
   }
 
   /** What the compiled code says of a kernel. */

@@ -63,14 +63,24 @@ final class EngineLoad {
    * @param seconds that went by
    * @param steps computed
    * @param tokens drawn
+   * @param hostNanos that the step thread worked
+   * @param exposedNanos of these, while the device had nothing to do
    */
-  record Window(double seconds, long steps, long tokens) {
+  record Window(double seconds, long steps, long tokens, long hostNanos, long exposedNanos) {
     double tokensPerSecond() {
       return tokens / seconds;
     }
 
     double microsPerStep() {
       return seconds * 1e6 / steps;
+    }
+
+    double hostMicrosPerStep() {
+      return hostNanos / 1e3 / steps;
+    }
+
+    double exposedMicrosPerStep() {
+      return exposedNanos / 1e3 / steps;
     }
   }
 
@@ -90,6 +100,10 @@ final class EngineLoad {
 
   static Window between(EngineStats start, long from, EngineStats end, long to) {
     return new Window(
-        (to - from) / 1e9, end.steps() - start.steps(), end.decodeTokens() - start.decodeTokens());
+        (to - from) / 1e9,
+        end.steps() - start.steps(),
+        end.decodeTokens() - start.decodeTokens(),
+        end.hostNanos() - start.hostNanos(),
+        end.exposedNanos() - start.exposedNanos());
   }
 }

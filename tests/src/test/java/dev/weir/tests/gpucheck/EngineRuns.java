@@ -16,6 +16,12 @@ final class EngineRuns {
 
   private static final double WATCHED_SECONDS = 4;
 
+  /** Host work per step is held against a target at this batch … */
+  private static final int HOST_TARGET_BATCH = 32;
+
+  /** … of so many microseconds. */
+  private static final double HOST_TARGET_MICROS = 50;
+
   private EngineRuns() {}
 
   /** What is run, and how large. */
@@ -117,6 +123,11 @@ final class EngineRuns {
       EngineLoad.Window window = load.watch(plan.watchedSteps, WATCHED_SECONDS);
       report.row(Row.plain(SECTION, name, window.tokensPerSecond(), "tok/s"));
       report.row(Row.plain(SECTION, name + ", a step", window.microsPerStep(), "µs"));
+      double host = window.hostMicrosPerStep();
+      Row hostRow = Row.plain(SECTION, name + ", host a step", host, "µs");
+      report.row(batch == HOST_TARGET_BATCH ? hostRow.held(HOST_TARGET_MICROS / host, 1) : hostRow);
+      report.row(
+          Row.plain(SECTION, name + ", exposed of that", window.exposedMicrosPerStep(), "µs"));
     } finally {
       load.stop();
     }

@@ -19,12 +19,12 @@ import java.util.concurrent.TimeUnit;
 public final class GpuCheck {
   /** In the order in which they run: first whether it is right, then how fast it is. */
   static final List<String> SECTIONS =
-      List.of("ops", "shapes", "model", "table", "engine", "storm");
+      List.of("probes", "ops", "shapes", "model", "table", "engine", "storm");
 
   /**
    * What each may take of the time, relative to the others; what is not used is left to the rest.
    */
-  private static final List<Double> WEIGHTS = List.of(90.0, 60.0, 30.0, 180.0, 130.0, 60.0);
+  private static final List<Double> WEIGHTS = List.of(5.0, 90.0, 60.0, 30.0, 180.0, 130.0, 60.0);
 
   /** What a section may take beyond its part before it is ended: it stops by itself before that. */
   private static final double GRACE = 0.1;
@@ -137,6 +137,7 @@ public final class GpuCheck {
     Budget budget = Budget.of(options.limit());
     try {
       switch (name) {
+        case "probes" -> Probes.run(options, report);
         case "ops" -> OpTests.run(options, budget, report);
         case "shapes" -> RealShapes.run(options, budget, report);
         case "model" -> ModelCheck.run(options, budget, report);

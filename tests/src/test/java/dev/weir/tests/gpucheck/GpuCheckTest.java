@@ -33,7 +33,7 @@ class GpuCheckTest {
             "--seconds",
             "3000",
             "--sections",
-            "model,table,engine,storm",
+            "probes,model,table,engine,storm",
             "--out",
             out.toString(),
             "--work",
@@ -87,6 +87,7 @@ class GpuCheckTest {
     assertThat(log).content().endsWith("OK\n").contains("alone and without CUDA graphs\tpassed");
     assertThat(process.exitValue()).isZero();
     assertThat(out.resolve("gpu-emulated-h100.md")).content().contains("decode attention");
+    assertThat(out.resolve("probes.tsv")).content().contains("probe_mma_bf16\t");
   }
 
   @Test
