@@ -14,7 +14,7 @@ import dev.weir.engine.plan.Policy.TimeBudget;
 public record Scheduling(
     Policy policy, LatencyTarget latencyTarget, double worstStep, int maxPrefills) {
 
-  /** No step with prefill takes more than twice as long as one without. */
+  /** No step with more than a smallest chunk takes more than twice as long as one without. */
   public static final double DEFAULT_WORST_STEP = 2;
 
   /** So many prompts share the budget; more would only all finish later. */

@@ -38,6 +38,14 @@ final class Sequence {
   /** The row of the block table, or {@link #NO_SLOT}. */
   int slot = NO_SLOT;
 
+  /**
+   * Tokens that were in the cache when it was admitted: more of them, and its prefill has begun.
+   */
+  int admittedWith;
+
+  /** Prompt tokens that the planner had served to all when it was admitted. */
+  long waitingSince;
+
   /** Whose pool its new blocks come from. */
   int shard;
 

@@ -56,6 +56,9 @@ public final class StepLoop {
   /** How long {@link #close} waits for the steps in flight. */
   private static final long CLOSE_MILLIS = 60_000;
 
+  /** All requests share the turns of prefill. */
+  private static final int ONE_TENANT = 0;
+
   private static final Ending CANCELLED = new Ending(FinishReason.CANCELLED, null);
   private static final Ending STOPPED = new Ending(FinishReason.STOP, null);
   private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
@@ -280,6 +283,8 @@ public final class StepLoop {
       }
       waiting.removeFirst();
       running.add(next);
+      next.admittedWith = next.computed;
+      next.waitingSince = planner.prefillServed();
       frames.clearRow(next.slot);
       if (next.cachedTokens < 0) {
         next.cachedTokens = next.computed;
@@ -330,7 +335,13 @@ public final class StepLoop {
     demand.clear();
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
-      demand.add(sequence.shard, sequence.computed, sequence.pending());
+      demand.add(
+          sequence.shard,
+          sequence.computed,
+          sequence.pending(),
+          ONE_TENANT,
+          sequence.computed > sequence.admittedWith,
+          sequence.waitingSince);
     }
     StepFrame frame = frames.next();
     planner.plan(demand, frame.plan());

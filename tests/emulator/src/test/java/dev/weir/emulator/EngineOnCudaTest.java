@@ -199,6 +199,9 @@ class EngineOnCudaTest {
       assertThat(engine.stats().preemptions()).isPositive();
       assertThat(engine.stats().heldBlocks()).isZero();
     }
+    try (Engine engine = Engine.open(options.withShards(3))) {
+      assertThat(serve(engine, requests)).as("in shards").isEqualTo(alone);
+    }
     assertThat(emulator.count("cuGraphLaunch")).isPositive();
     long launched = emulator.count("cuGraphLaunch");
     System.setProperty(CudaDevice.GRAPHS_PROPERTY, "false");
@@ -206,6 +209,22 @@ class EngineOnCudaTest {
       assertThat(serve(engine, requests)).as("without graphs").isEqualTo(alone);
     }
     assertThat(emulator.count("cuGraphLaunch")).isEqualTo(launched);
+    assertNothingLeft(emulator);
+  }
+
+  @Test
+  void twoEnginesOnTwoGpusSayTheSame() throws InterruptedException {
+    Emulator emulator = gpu("devices=2");
+    EngineOptions options = options(tiny());
+    try (Engine first = Engine.open(options);
+        Engine second = Engine.open(options.withDevice(DeviceChoice.cuda(1)))) {
+      assertThat(second.deviceName()).startsWith("cuda:1");
+      List<Generation> generations = requests().stream().map(second::submit).toList();
+      List<Completion.Choice> expected = serve(first, requests());
+      for (int i = 0; i < REQUESTS; i++) {
+        assertThat(generations.get(i).await().choices().getFirst()).isEqualTo(expected.get(i));
+      }
+    }
     assertNothingLeft(emulator);
   }
 

@@ -43,6 +43,7 @@ final class Probes {
         }
         file.append(probe.getKey()).append('\t').append(words(probe.getValue())).append('\n');
       }
+      Files.createDirectories(options.out());
       Path golden = options.out().resolve("probes.tsv");
       Files.writeString(golden, file);
       report.note(SECTION, first.size() + " probes are recorded in " + golden);
