@@ -68,6 +68,7 @@ public final class HttpServer implements AutoCloseable {
   private final PooledByteBufAllocator allocator;
   private final ExecutorService handlers;
   private final Set<Connection> connections = ConcurrentHashMap.newKeySet();
+  private volatile boolean closing;
   private final AtomicInteger openConnections = new AtomicInteger();
   private final AtomicInteger activeExchanges = new AtomicInteger();
   private final Channel listener;
@@ -147,6 +148,10 @@ public final class HttpServer implements AutoCloseable {
     Connection connection = new Connection(this, channel);
     connections.add(connection);
     channel.closeFuture().addListener(closed -> connections.remove(connection));
+    if (closing) {
+      channel.close(); // accepted before the listener closed, and too late to be told
+      return;
+    }
     channel.pipeline().addLast(new ByteMeter(connection), new RequestDecoder(options), connection);
   }
 
@@ -228,6 +233,7 @@ public final class HttpServer implements AutoCloseable {
   @Override
   public void close() {
     listener.close().awaitUninterruptibly();
+    closing = true;
     connections.forEach(Connection::shutDown);
     long end = System.nanoTime() + options.shutdownTimeout().toNanos();
     for (Connection connection : connections) {
