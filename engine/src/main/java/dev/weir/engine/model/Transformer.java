@@ -24,6 +24,9 @@ import org.jspecify.annotations.Nullable;
  * come from the configuration. Its activations are allocated once, for the largest step.
  */
 public final class Transformer {
+  /** Positions whose rotation is written to the device at once: a copy each would take seconds. */
+  private static final int ROTARY_PIECE = 4096;
+
   private final Kernels kernels;
   private final Weights weights;
   private final KvShape kvShape;
@@ -115,18 +118,23 @@ public final class Transformer {
     Buffer cosines = device.allocate(bytes, "rotary cosines");
     Buffer sines = device.allocate(bytes, "rotary sines");
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment cosineRow = arena.allocate(ValueLayout.JAVA_FLOAT, pairs);
-      MemorySegment sineRow = arena.allocate(ValueLayout.JAVA_FLOAT, pairs);
+      int piece = Math.min(positions, ROTARY_PIECE);
+      MemorySegment cosineRows = arena.allocate(ValueLayout.JAVA_FLOAT, (long) piece * pairs);
+      MemorySegment sineRows = arena.allocate(ValueLayout.JAVA_FLOAT, (long) piece * pairs);
       double scaling = frequencies.attentionScaling();
-      for (int position = 0; position < positions; position++) {
-        for (int i = 0; i < pairs; i++) {
-          double angle = position * frequencies.inverseFrequency(i);
-          cosineRow.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (scaling * Math.cos(angle)));
-          sineRow.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (scaling * Math.sin(angle)));
+      for (int first = 0; first < positions; first += piece) {
+        int count = Math.min(piece, positions - first);
+        for (int row = 0; row < count; row++) {
+          for (int i = 0; i < pairs; i++) {
+            double angle = (first + row) * frequencies.inverseFrequency(i);
+            long at = (long) row * pairs + i;
+            cosineRows.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (scaling * Math.cos(angle)));
+            sineRows.setAtIndex(ValueLayout.JAVA_FLOAT, at, (float) (scaling * Math.sin(angle)));
+          }
         }
-        long row = (long) position * pairs * Float.BYTES;
-        device.write(cosines, row, cosineRow);
-        device.write(sines, row, sineRow);
+        long rowBytes = (long) pairs * Float.BYTES;
+        device.write(cosines, first * rowBytes, cosineRows.asSlice(0, count * rowBytes));
+        device.write(sines, first * rowBytes, sineRows.asSlice(0, count * rowBytes));
       }
     }
     return new RotaryTable(cosines, sines, positions, 2 * pairs);

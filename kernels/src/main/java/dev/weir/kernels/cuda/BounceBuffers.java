@@ -19,6 +19,9 @@ final class BounceBuffers implements AutoCloseable {
   private final MemorySegment[] pinned = new MemorySegment[2];
   private final Event[] done = new Event[2];
 
+  /** Kept from call to call: most calls are of one piece. */
+  private int next;
+
   BounceBuffers(Stream stream) {
     this.stream = stream;
     for (int i = 0; i < pinned.length; i++) {
@@ -29,7 +32,6 @@ final class BounceBuffers implements AutoCloseable {
 
   /** Copies host memory to the device; the host's side may change after the call. */
   void write(long destination, MemorySegment source) {
-    int next = 0;
     for (long at = 0; at < source.byteSize(); at += BYTES, next = 1 - next) {
       long bytes = Math.min(BYTES, source.byteSize() - at);
       done[next].await();
