@@ -1,10 +1,10 @@
 package dev.weir.engine.plan;
 
 /**
- * Which shard a sequence goes to. It takes the shard it would rather have (where its context lies,
- * or its session's) unless that one is much fuller than the emptiest; else the emptiest, so that
- * the fullest shard stays as empty as it can. Filled anew for each sequence by whoever owns the
- * shards; nothing is allocated.
+ * Which shard a sequence goes to. It takes the shard it would rather have (where its context lies)
+ * unless that one is much fuller than the emptiest; else the emptiest, so that the fullest shard
+ * stays as empty as it can. Filled anew for each sequence by whoever owns the shards; nothing is
+ * allocated.
  *
  * <p>Shards of one device share its time, so what fills them is memory; a prefix that one of them
  * holds is shared by the others and weighs the same everywhere.

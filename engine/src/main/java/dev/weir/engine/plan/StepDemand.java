@@ -27,11 +27,6 @@ public final class StepDemand {
     size = 0;
   }
 
-  /** Adds a sequence of the one tenant there is, whose prefill may go on at any time. */
-  public void add(int shard, int prefix, int pending) {
-    add(shard, prefix, pending, 0, true, 0);
-  }
-
   /**
    * Adds a sequence.
    *

@@ -60,9 +60,14 @@ class StepPlannerTest {
     }
   }
 
+  /** Of the one tenant there is; its prefill has begun. */
+  private void demand(int prefix, int pending) {
+    demand.add(0, prefix, pending, 0, true, 0);
+  }
+
   private void planFor(List<Running> running) {
     demand.clear();
-    running.forEach(one -> demand.add(0, one.computed, one.pending()));
+    running.forEach(one -> demand(one.computed, one.pending()));
     planner.plan(demand, plan);
   }
 
@@ -194,8 +199,8 @@ class StepPlannerTest {
     StepPlanner capped = new StepPlanner(limits, cost, SEQUENCES);
     for (int prefix = 0; prefix < 100_000; prefix += 1000) {
       demand.clear();
-      demand.add(0, 5000, 1);
-      demand.add(0, prefix, 50_000);
+      demand(5000, 1);
+      demand(prefix, 50_000);
       capped.plan(demand, plan);
       StepWork rows = new StepWork();
       rows.addDecode(5000);
@@ -300,8 +305,8 @@ class StepPlannerTest {
   void theOtherPoliciesAreWhatTheirNamesSay() {
     teach(Machine.ORDINARY);
     demand.clear();
-    demand.add(0, 5000, 1);
-    demand.add(0, 50_000, 50_000);
+    demand(5000, 1);
+    demand(50_000, 50_000);
     under(new Policy.PrefillFirst()).plan(demand, plan);
     assertThat(plan.length(0)).isZero();
     assertThat(plan.length(1)).isEqualTo(STEP_TOKENS);

@@ -143,12 +143,6 @@ public final class CudaDevice implements Device {
     return modules.computeIfAbsent(family, f -> Module.load(context, f, major, minor));
   }
 
-  /** How many graphs of recorded steps are kept. */
-  int graphs() {
-    RecordedSteps steps = recorded;
-    return steps == null ? 0 : steps.graphs();
-  }
-
   @Override
   public String name() {
     return name;
@@ -347,7 +341,7 @@ public final class CudaDevice implements Device {
     finish();
     RecordedSteps steps = recorded;
     if (steps != null) {
-      steps.close();
+      steps.forgetAll();
     }
     events.forEach(Event::close);
     bounce.close();

@@ -30,10 +30,6 @@ final class CudaMemory implements AutoCloseable {
     this.stream = stream;
   }
 
-  long allocatedBytes() {
-    return allocatedBytes;
-  }
-
   /** What nobody has taken of the device's memory. */
   long freeBytes() {
     try (Arena arena = Arena.ofConfined()) {

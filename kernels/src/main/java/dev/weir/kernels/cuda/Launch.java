@@ -24,7 +24,6 @@ final class Launch {
 
   private final Context context;
   private final String kernel;
-  private final int argumentCount;
   private final long function;
   private final MemorySegment arguments;
   private final MemorySegment configuration;
@@ -39,7 +38,6 @@ final class Launch {
   Launch(Module module, String kernel, int argumentCount) {
     this.context = module.context();
     this.kernel = kernel;
-    this.argumentCount = argumentCount;
     KernelImage.Kernel compiled = module.kernel(kernel);
     if (compiled.parameters() != 1 || compiled.parameterBytes() != argumentCount * ARGUMENT_BYTES) {
       throw new IllegalArgumentException(
@@ -74,11 +72,6 @@ final class Launch {
   Launch set(int index, double value) {
     arguments.setAtIndex(JAVA_DOUBLE, index, value);
     return this;
-  }
-
-  /** How many fields the kernel's argument struct has. */
-  int argumentCount() {
-    return argumentCount;
   }
 
   /** Sets the grid in blocks, each side at least 1. */

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * run recorded. The first run is not recorded: a size that comes once is not worth a graph, and
  * what ops set up on first use must not happen in a recording. A replay allocates nothing.
  */
-final class RecordedSteps implements AutoCloseable {
+final class RecordedSteps {
   /**
    * The most sizes that are kept; the one unused for longest goes first. A graph of a few hundred
    * kernels takes some hundred kilobytes of device memory.
@@ -177,26 +177,11 @@ final class RecordedSteps implements AutoCloseable {
     }
   }
 
-  /** How many graphs are kept. */
-  int graphs() {
-    int kept = 0;
-    for (int i = 0; i < count; i++) {
-      Size size = sizes[i];
-      kept += size != null && size.graph != null ? 1 : 0;
-    }
-    return kept;
-  }
-
   /** Forgets every recording: memory that they may address is about to go. */
   void forgetAll() {
     for (int i = 0; i < count; i++) {
       forget(i);
     }
     count = 0;
-  }
-
-  @Override
-  public void close() {
-    forgetAll();
   }
 }
