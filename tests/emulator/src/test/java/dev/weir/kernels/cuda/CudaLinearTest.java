@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,7 +46,7 @@ class CudaLinearTest {
   })
   void aTokensBitsAreTheSameHoweverManyTokensThereAre(
       int outputs, int columns, DType type, boolean logits) {
-    Emulator emulator = Emulator.start("order=random landing=random seed=" + columns);
+    Emulator emulator = gpu("order=random landing=random seed=" + columns);
     Random random = new Random(outputs * 31L + columns);
     int most = ROWS[ROWS.length - 1];
     try (CudaDevice device = CudaDevice.open(0)) {
@@ -78,21 +79,28 @@ class CudaLinearTest {
   }
 
   private static byte[] productOnOneMultiprocessor(String capability) {
-    Emulator.start("capability=" + capability);
-    assumeTrue(
-        CudaDevice.unavailable().isEmpty(),
-        () -> "skipped: " + CudaDevice.unavailable().orElseThrow());
+    Emulator emulator = gpu("capability=" + capability);
     Random random = new Random(1);
     int rows = 250;
     int outputs = 24;
     int columns = 520;
+    byte[] product;
     try (CudaDevice device = CudaDevice.open(0)) {
       LinearWeight weight = weight(device, DType.BF16, outputs, columns, random);
       Buffer in = device.allocate((long) rows * columns * 2, "tokens");
       device.write(in, 0, MemorySegment.ofArray(elements(random, DType.BF16, rows * columns)));
       CudaLinear linear = open(device, 1, DType.BF16);
-      return multiply(device, linear, rows, in, weight, outputs * 2, false);
+      product = multiply(device, linear, rows, in, weight, outputs * 2, false);
     }
+    assertThat(emulator.mistakes()).isEmpty();
+    return product;
+  }
+
+  private static Emulator gpu(String settings) {
+    Emulator emulator = Emulator.start(settings);
+    Optional<String> reason = CudaDevice.unavailable();
+    assumeTrue(reason.isEmpty(), () -> "skipped: " + reason.orElseThrow());
+    return emulator;
   }
 
   @Test
