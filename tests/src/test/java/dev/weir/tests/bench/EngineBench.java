@@ -4,7 +4,6 @@ import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.load.Checkpoint;
-import dev.weir.engine.load.ModelDirectory;
 import dev.weir.engine.model.ModelConfig;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Prompt;
@@ -40,7 +39,10 @@ public final class EngineBench {
   private EngineBench() {}
 
   public static void main(String[] arguments) throws IOException, InterruptedException {
-    Path model = model(arguments);
+    Path model =
+        arguments.length > 2
+            ? RandomModel.find(arguments[0], Path.of(arguments[2]))
+            : RandomModel.find(arguments[0]);
     int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 3;
     int threads = Runtime.getRuntime().availableProcessors();
     long weightBytes;
@@ -83,16 +85,6 @@ public final class EngineBench {
             BATCHES[i], steps * BATCHES[i], 100 * steps * weightBytes / read);
       }
     }
-  }
-
-  private static Path model(String[] arguments) throws IOException {
-    for (RandomModel shape : RandomModel.values()) {
-      if (shape.option().equals(arguments[0])) {
-        String folder = arguments.length > 2 ? arguments[2] : System.getProperty("java.io.tmpdir");
-        return shape.write(Path.of(folder, "weir-bench"));
-      }
-    }
-    return ModelDirectory.resolve(Path.of(arguments[0]));
   }
 
   /**

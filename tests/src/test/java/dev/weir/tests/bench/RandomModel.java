@@ -79,16 +79,22 @@ public enum RandomModel {
   }
 
   /**
-   * A model by what a command line says: a directory, or a shape's name for random weights of it,
-   * written into the temporary folder unless they are there.
+   * A model by what a command line says: a directory, or a shape's name for random weights of it.
+   *
+   * @param folder where these are written, unless they are there
    */
-  public static Path find(String name) throws IOException {
+  public static Path find(String name, Path folder) throws IOException {
     for (RandomModel shape : values()) {
       if (shape.option().equals(name)) {
-        return shape.write(Path.of(System.getProperty("java.io.tmpdir"), "weir-bench"));
+        return shape.write(folder.resolve("weir-bench"));
       }
     }
     return ModelDirectory.resolve(Path.of(name));
+  }
+
+  /** The same with the temporary folder. */
+  public static Path find(String name) throws IOException {
+    return find(name, Path.of(System.getProperty("java.io.tmpdir")));
   }
 
   /** Writes the model, or finds it as it was written before. */

@@ -45,8 +45,6 @@ final class ModelCheck {
           "tokenizer.json",
           "tokenizer_config.json");
 
-  private static final String WITHOUT_GRAPHS = "without CUDA graphs";
-
   private ModelCheck() {}
 
   static void run(Options options, Budget budget, Report report)
@@ -120,8 +118,8 @@ final class ModelCheck {
     return array.valueStream().mapToInt(JsonNode::asInt).toArray();
   }
 
-  /** A way in which the engine may schedule. */
-  private record Schedule(String name, boolean together, UnaryOperator<EngineOptions> change) {}
+  /** A way in which the engine may schedule many requests at once. */
+  private record Schedule(String name, boolean graphs, UnaryOperator<EngineOptions> change) {}
 
   private static void schedules(
       String name, Path model, Options options, Budget budget, Report report)
@@ -134,8 +132,9 @@ final class ModelCheck {
             new Schedule(
                 "without the prefix index", true, changed -> changed.withReusePrefixes(false)),
             new Schedule("in 3 slots", true, changed -> changed.withSlots(3)),
-            new Schedule(WITHOUT_GRAPHS, true, changed -> changed));
+            new Schedule("without CUDA graphs", false, changed -> changed));
     int each = options.smoke() ? 4 : 12;
+    useGraphs(true);
     List<String> alone =
         answers(engine(options, model).withReusePrefixes(false), false, each, options.seed());
     for (Schedule schedule : schedules) {
@@ -143,15 +142,9 @@ final class ModelCheck {
         report.note(SECTION, name + " " + schedule.name + " was left out: no time was left");
         continue;
       }
-      // Read where a device is opened; this process checks one thing after the other.
-      boolean graphs = !schedule.name.equals(WITHOUT_GRAPHS);
-      System.setProperty(CudaDevice.GRAPHS_PROPERTY, Boolean.toString(graphs));
+      useGraphs(schedule.graphs);
       List<String> answers =
-          answers(
-              schedule.change.apply(engine(options, model)),
-              schedule.together,
-              each,
-              options.seed());
+          answers(schedule.change.apply(engine(options, model)), true, each, options.seed());
       String check = name + ": the bits of a request alone and " + schedule.name;
       int wrong = 0;
       while (wrong < answers.size() && answers.get(wrong).equals(alone.get(wrong))) {
@@ -167,6 +160,11 @@ final class ModelCheck {
                 .formatted(wrong, alone.get(wrong), answers.get(wrong), options.seed()));
       }
     }
+  }
+
+  /** Read where a device is opened; this process checks one thing after the other. */
+  private static void useGraphs(boolean graphs) {
+    System.setProperty(CudaDevice.GRAPHS_PROPERTY, Boolean.toString(graphs));
   }
 
   /** Tokens and the bits of their logprobs, of requests drawn from the seed, as text. */

@@ -44,7 +44,7 @@ record Storm(
     List<StreamedCompletion> storm = new ArrayList<>();
     try {
       for (int i = 0; i < decoders; i++) {
-        streams[i] = stream(target, random, i, MAX_STREAM_TOKENS);
+        streams[i] = stream(target, random);
         all.add(streams[i]);
       }
       while (Arrays.stream(streams).anyMatch(one -> one.arrivals().isEmpty())) {
@@ -55,7 +55,7 @@ record Storm(
       long sent = System.nanoTime();
       for (int i = 0; i < prompts; i++) {
         int[] prompt = prompt(target, random, promptTokens);
-        storm.add(StreamedCompletion.start(target, prompt, ANSWER_TOKENS, 1, "storm-" + i));
+        storm.add(StreamedCompletion.start(target, prompt, ANSWER_TOKENS));
       }
       while (storm.stream().anyMatch(one -> one.running() && one.arrivals().isEmpty())) {
         keepRunning(target, random, streams, all);
@@ -88,17 +88,16 @@ record Storm(
 
   private double preflight(Target target, Random random) throws InterruptedException {
     int[] prompt = prompt(target, random, decoderTokens);
-    StreamedCompletion one =
-        StreamedCompletion.start(target, prompt, PREFLIGHT_TOKENS, 1, null).await();
+    StreamedCompletion one = StreamedCompletion.start(target, prompt, PREFLIGHT_TOKENS).await();
     if (one.error() != null || one.arrivals().isEmpty()) {
       throw new IllegalStateException("the server does not answer as expected: " + one.error());
     }
     return one.outputTokens() == 0 ? 1 : (double) one.outputTokens() / one.arrivals().size();
   }
 
-  private StreamedCompletion stream(Target target, Random random, int number, int maxTokens) {
+  private StreamedCompletion stream(Target target, Random random) {
     int[] prompt = prompt(target, random, decoderTokens);
-    return StreamedCompletion.start(target, prompt, maxTokens, 1, "stream-" + number);
+    return StreamedCompletion.start(target, prompt, MAX_STREAM_TOKENS);
   }
 
   private void watch(
@@ -123,7 +122,7 @@ record Storm(
         if (streams[i].error() != null) {
           throw new IllegalStateException("a stream failed: " + streams[i].error());
         }
-        streams[i] = stream(target, random, i, MAX_STREAM_TOKENS);
+        streams[i] = stream(target, random);
         all.add(streams[i]);
       }
     }

@@ -1,6 +1,5 @@
 package dev.weir.tests.bench.load;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
 import java.io.IOException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -16,9 +15,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 
 /**
- * One streamed completion of a prompt of token ids: when it was sent, when each piece arrived, how
- * it ended. A piece is a chunk of the answer, which is one token on most servers; {@code usage}
- * says how many they were.
+ * One streamed completion of a prompt of token ids: when each piece arrived, how it ended. A piece
+ * is a chunk of the answer, which is one token on most servers; {@code usage} says how many they
+ * were.
  */
 final class StreamedCompletion {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -27,17 +26,13 @@ final class StreamedCompletion {
 
   private final Target target;
   private final Body body;
-  private final @Nullable String session;
   private final List<Long> arrivals = new ArrayList<>();
   private final Thread thread;
   private volatile boolean stopped;
-  private volatile long sent;
-  private volatile long ended;
   private volatile @Nullable String error;
   private int promptTokens;
   private int outputTokens;
 
-  @JsonInclude(JsonInclude.Include.NON_NULL)
   private record Body(
       String model,
       int[] prompt,
@@ -45,32 +40,18 @@ final class StreamedCompletion {
       double temperature,
       boolean stream,
       boolean ignore_eos,
-      Map<String, Object> stream_options,
-      @Nullable Integer n) {}
+      Map<String, Object> stream_options) {}
 
-  private StreamedCompletion(
-      Target target, int[] prompt, int maxTokens, int choices, @Nullable String session) {
+  private StreamedCompletion(Target target, int[] prompt, int maxTokens) {
     this.target = target;
-    this.session = session;
     body =
-        new Body(
-            target.model(),
-            prompt,
-            maxTokens,
-            0,
-            true,
-            true,
-            Map.of("include_usage", true),
-            choices == 1 ? null : choices);
+        new Body(target.model(), prompt, maxTokens, 0, true, true, Map.of("include_usage", true));
     thread = Thread.ofVirtual().unstarted(this::run);
   }
 
   /** Sends a request and reads its answer on a thread of its own. */
-  static StreamedCompletion start(
-      Target target, int[] prompt, int maxTokens, int choices, @Nullable String session) {
-    StreamedCompletion completion =
-        new StreamedCompletion(target, prompt, maxTokens, choices, session);
-    completion.sent = System.nanoTime();
+  static StreamedCompletion start(Target target, int[] prompt, int maxTokens) {
+    StreamedCompletion completion = new StreamedCompletion(target, prompt, maxTokens);
     completion.thread.start();
     return completion;
   }
@@ -82,9 +63,6 @@ final class StreamedCompletion {
               .header("Content-Type", "application/json")
               .timeout(target.patience())
               .POST(BodyPublishers.ofString(JSON.writeValueAsString(body)));
-      if (session != null) {
-        request.header("X-Session-ID", session);
-      }
       HttpResponse<Stream<String>> response =
           target.client().send(request.build(), BodyHandlers.ofLines());
       try (Stream<String> lines = response.body()) {
@@ -100,8 +78,6 @@ final class StreamedCompletion {
       error = stopped ? null : failure.toString();
     } catch (InterruptedException interrupted) {
       error = null; // stopped while it waited
-    } finally {
-      ended = System.nanoTime();
     }
   }
 
@@ -146,16 +122,6 @@ final class StreamedCompletion {
 
   boolean running() {
     return thread.isAlive();
-  }
-
-  /** When it was sent, in {@link System#nanoTime}. */
-  long sent() {
-    return sent;
-  }
-
-  /** When it ended; meaningful once it does not run any more. */
-  long ended() {
-    return ended;
   }
 
   /** When pieces arrived, in order. */

@@ -1,7 +1,7 @@
 /**
  * Load over HTTP, for any OpenAI-compatible server, so that others can be measured beside Weir: the
- * storm (streams decode, a long cold prompt arrives) and a day's traffic (arrivals, sessions,
- * groups). What is measured is what a client sees: when each piece of text arrived.
+ * storm (streams decode, a long cold prompt arrives). What is measured is what a client sees: when
+ * each piece of text arrived.
  */
 @NullMarked
 package dev.weir.tests.bench.load;
