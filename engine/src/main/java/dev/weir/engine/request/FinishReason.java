@@ -6,6 +6,8 @@ public enum FinishReason {
   STOP,
   /** {@code maxTokens}, or the end of the context. */
   LENGTH,
+  /** One of the request's clocks ran out; what was generated until then is kept. */
+  TIMEOUT,
   /** The caller cancelled; what was generated until then is kept. */
   CANCELLED
 }

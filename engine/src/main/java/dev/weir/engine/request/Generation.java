@@ -1,5 +1,6 @@
 package dev.weir.engine.request;
 
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -19,8 +20,22 @@ public interface Generation extends AutoCloseable {
    *
    * @return null when every choice has finished
    * @throws RequestFailedException if the engine could not go on with this request
+   * @throws TimeLimitException if its time ran out before it had a token
    */
   @Nullable TokenEvent next() throws InterruptedException;
+
+  /**
+   * Waits until {@link #next} would return at once, but no longer than {@code atMost}.
+   *
+   * @return whether it would
+   */
+  boolean awaitEvent(Duration atMost) throws InterruptedException;
+
+  /** How many of the prompt's tokens are in the cache by now, for the first choice. */
+  int prefilledTokens();
+
+  /** Where the time went, and where the prompt's KV came from, so far. */
+  Account account();
 
   /** What the request took so far; final once {@link #next} has returned null. */
   Usage usage();

@@ -9,8 +9,10 @@ package dev.weir.engine.request;
  *     blocks, and choice i draws with a seed of its own, derived from the request's
  * @param skipSpecialTokens whether control tokens are left out of the text of events (their ids are
  *     always there)
+ * @param terms whose it is, where it should run, and for how long
  */
-public record Request(Prompt prompt, Sampling sampling, int choices, boolean skipSpecialTokens) {
+public record Request(
+    Prompt prompt, Sampling sampling, int choices, boolean skipSpecialTokens, Terms terms) {
 
   /** The most continuations of one request. */
   public static final int MAX_CHOICES = 128;
@@ -20,6 +22,16 @@ public record Request(Prompt prompt, Sampling sampling, int choices, boolean ski
       throw new InvalidRequestException(
           "n", "n is " + choices + ", must be from 1 to " + MAX_CHOICES);
     }
+  }
+
+  /** On the default terms. */
+  public Request(Prompt prompt, Sampling sampling, int choices, boolean skipSpecialTokens) {
+    this(prompt, sampling, choices, skipSpecialTokens, Terms.DEFAULT);
+  }
+
+  /** This request on other terms. */
+  public Request withTerms(Terms value) {
+    return new Request(prompt, sampling, choices, skipSpecialTokens, value);
   }
 
   /** One continuation. */

@@ -17,6 +17,7 @@ final class Sequence {
   final Job job;
   final int choice;
   final TokenLog log;
+  final Ledger ledger = new Ledger();
   final BlockTable blocks;
   final long seed;
   final @Nullable TokenCounts counts;

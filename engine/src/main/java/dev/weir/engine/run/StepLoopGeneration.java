@@ -1,5 +1,6 @@
 package dev.weir.engine.run;
 
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -7,6 +8,7 @@ import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.engine.request.Usage;
 import dev.weir.engine.text.Tokenizer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -46,18 +48,54 @@ final class StepLoopGeneration implements Generation {
   public @Nullable TokenEvent next() throws InterruptedException {
     while (true) {
       TokenEvent event = poll();
-      if (event != null || choices.stream().allMatch(ChoiceReader::finished)) {
+      if (event != null || finished()) {
         return event;
       }
-      job.announceReader(Thread.currentThread());
-      if (choices.stream().noneMatch(ChoiceReader::ready)) {
-        LockSupport.park(this);
-      }
-      job.announceReader(null);
-      if (Thread.interrupted()) {
-        throw new InterruptedException();
-      }
+      park(Long.MAX_VALUE);
     }
+  }
+
+  @Override
+  public boolean awaitEvent(Duration atMost) throws InterruptedException {
+    long end = System.nanoTime() + atMost.toNanos();
+    while (!finished() && !ready()) {
+      long left = end - System.nanoTime();
+      if (left <= 0) {
+        return false;
+      }
+      park(left);
+    }
+    return true;
+  }
+
+  private boolean finished() {
+    return choices.stream().allMatch(ChoiceReader::finished);
+  }
+
+  private boolean ready() {
+    return choices.stream().anyMatch(ChoiceReader::ready);
+  }
+
+  /** Sleeps until something is published, or for some time. */
+  private void park(long nanos) throws InterruptedException {
+    job.announceReader(Thread.currentThread());
+    if (!ready()) {
+      LockSupport.parkNanos(this, nanos);
+    }
+    job.announceReader(null);
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+  }
+
+  @Override
+  public int prefilledTokens() {
+    return (int) job.sequences()[0].ledger.prefilledTokens.getOpaque();
+  }
+
+  @Override
+  public Account account() {
+    return job.sequences()[0].ledger.account();
   }
 
   /** An event of the next choice in turn that has one. */

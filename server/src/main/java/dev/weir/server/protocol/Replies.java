@@ -124,6 +124,7 @@ public final class Replies {
     return switch (reason) {
       case STOP -> "stop";
       case LENGTH -> "length";
+      case TIMEOUT -> "timeout";
       case CANCELLED -> throw new IllegalArgumentException("a cancelled choice has no answer");
     };
   }

@@ -1,5 +1,6 @@
 package dev.weir.server.api;
 
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -13,6 +14,7 @@ import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
 import dev.weir.server.protocol.SamplingDefaults;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -161,6 +163,29 @@ final class ScriptedModel implements ServedModel {
       }
       return new TokenEvent.Token(
           choice, id, Character.toString(id), logprobs ? -0.25f : Float.NaN, alternatives);
+    }
+
+    @Override
+    public boolean awaitEvent(Duration atMost) throws InterruptedException {
+      long end = System.nanoTime() + atMost.toNanos();
+      CountDownLatch wait = gate;
+      while (wait != null && wait.getCount() > 0 && cancel.getCount() > 0) {
+        if (System.nanoTime() >= end) {
+          return false;
+        }
+        Thread.sleep(1);
+      }
+      return true;
+    }
+
+    @Override
+    public int prefilledTokens() {
+      return outputTokens > 0 ? prompt.length : 0;
+    }
+
+    @Override
+    public Account account() {
+      return Account.EMPTY;
     }
 
     @Override
