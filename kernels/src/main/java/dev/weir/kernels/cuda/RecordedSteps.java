@@ -2,10 +2,13 @@ package dev.weir.kernels.cuda;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import dev.weir.bindings.cuda.CudaDriver;
 import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.StepInputs;
 import dev.weir.kernels.StepLimits;
 import dev.weir.kernels.StepProgram;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +24,8 @@ final class RecordedSteps {
    */
   static final int MAX_SIZES = 256;
 
+  private static final Logger LOG = System.getLogger(RecordedSteps.class.getName());
+
   /** One program on one step's arrays, in one size. */
   private static final class Size {
     final StepProgram program;
@@ -32,6 +37,10 @@ final class RecordedSteps {
     final StepRules rules;
     @Nullable Graph graph;
     boolean ran;
+
+    /** Whether the driver refuses its graph, or its memory went to another's. */
+    boolean refused;
+
     long lastUse;
 
     Size(StepProgram program, StepInputs step, StepInputs sized, StepRules rules) {
@@ -49,6 +58,9 @@ final class RecordedSteps {
   private final @Nullable Size[] sizes = new Size[MAX_SIZES];
   private int count;
   private long steps;
+
+  /** Whether a refused graph was warned of: one warning is enough. */
+  private boolean told;
 
   /**
    * @param graphs false runs every step's program
@@ -76,21 +88,102 @@ final class RecordedSteps {
     }
     size.lastUse = ++steps;
     size.rules.check(step);
-    Graph graph = size.graph;
-    if (graph == null && graphs && size.ran) {
-      graph = record(size);
-      size.graph = graph;
+    if (size.graph == null && graphs && size.ran && !size.refused) {
+      record(size);
     }
-    if (graph == null) {
+    if (!replay(size)) {
       kernels.launch(program, size.sized);
       size.ran = true;
-    } else {
-      graph.launch(stream);
     }
   }
 
-  private Graph record(Size size) {
+  /** Records a size, where the driver lets it; where memory is short, at older graphs' cost. */
+  private void record(Size size) {
+    try {
+      size.graph = recorded(size);
+    } catch (CudaException e) {
+      if (e.code() == CudaDriver.CUDA_ERROR_OUT_OF_MEMORY() && forgetOlderGraphs()) {
+        recordAgain(size);
+      } else {
+        refuse(size, e);
+      }
+    }
+  }
+
+  private void recordAgain(Size size) {
+    try {
+      size.graph = recorded(size);
+    } catch (CudaException e) {
+      refuse(size, e);
+    }
+  }
+
+  private Graph recorded(Size size) {
     return Graph.record(stream, () -> kernels.launch(size.program, size.sized));
+  }
+
+  /**
+   * Enqueues a size's graph.
+   *
+   * @return whether there is one, and the driver took it: a first launch needs memory too
+   */
+  private boolean replay(Size size) {
+    Graph graph = size.graph;
+    if (graph == null) {
+      return false;
+    }
+    try {
+      graph.launch(stream);
+      return true;
+    } catch (CudaException e) {
+      forgetGraph(size);
+      refuse(size, e);
+      return false;
+    }
+  }
+
+  private void refuse(Size size, CudaException reason) {
+    size.refused = true;
+    LOG.log(
+        told ? Level.DEBUG : Level.WARNING,
+        "steps of {0} tokens run without a graph, at more of the host''s time: {1}",
+        size.sized.tokens(),
+        reason.getMessage());
+    told = true;
+  }
+
+  /**
+   * Forgets half of the graphs, those that were unused for longest, once no work needs them. Their
+   * sizes run op by op from now on, or sizes would take memory from one another step by step.
+   *
+   * @return whether there were any
+   */
+  private boolean forgetOlderGraphs() {
+    int recorded = 0;
+    for (int i = 0; i < count; i++) {
+      Size size = sizes[i];
+      recorded += size != null && size.graph != null ? 1 : 0;
+    }
+    if (recorded == 0) {
+      return false;
+    }
+    stream.synchronize("forgetting graphs");
+    for (int i = 0; i < Math.ceilDiv(recorded, 2); i++) {
+      Size oldest = sizes[oldest(true)];
+      if (oldest != null) {
+        forgetGraph(oldest);
+        oldest.refused = true;
+      }
+    }
+    return true;
+  }
+
+  private static void forgetGraph(Size size) {
+    Graph graph = size.graph;
+    size.graph = null;
+    if (graph != null) {
+      graph.close();
+    }
   }
 
   @SuppressWarnings("ReferenceEquality") // a recording addresses the memory of these very objects
@@ -130,16 +223,22 @@ final class RecordedSteps {
   }
 
   private int evict() {
+    int oldest = oldest(false);
+    forget(oldest);
+    return oldest;
+  }
+
+  /** Where the size is that was unused for longest. */
+  private int oldest(boolean recorded) {
     int oldest = 0;
     long use = Long.MAX_VALUE;
     for (int i = 0; i < count; i++) {
       Size size = sizes[i];
-      if (size != null && size.lastUse < use) {
+      if (size != null && size.lastUse < use && !(recorded && size.graph == null)) {
         use = size.lastUse;
         oldest = i;
       }
     }
-    forget(oldest);
     return oldest;
   }
 
@@ -147,10 +246,7 @@ final class RecordedSteps {
     Size size = sizes[at];
     sizes[at] = null;
     if (size != null) {
-      Graph graph = size.graph;
-      if (graph != null) {
-        graph.close();
-      }
+      forgetGraph(size);
     }
   }
 

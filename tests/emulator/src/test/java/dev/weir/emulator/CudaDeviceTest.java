@@ -24,6 +24,8 @@ import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The Java side of a GPU, down to the driver: memory, order, recorded steps, and every failure. */
 class CudaDeviceTest {
@@ -280,6 +282,57 @@ class CudaDeviceTest {
       model.await();
       assertThat(model.answer(1)).isEqualTo(6);
       assertThat(emulator.count("cuGraphLaunch")).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "cuStreamBeginCapture_v2, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+    "cuGraphInstantiateWithFlags, CUDA_ERROR_NOT_SUPPORTED",
+    "cuGraphInstantiateWithFlags, CUDA_ERROR_OUT_OF_MEMORY",
+    "cuGraphLaunch, CUDA_ERROR_OUT_OF_MEMORY"
+  })
+  void aSizeWhoseGraphTheDriverRefusesRunsOpByOp(String call, String error) {
+    try (CudaDevice device = open("mode=lazy fail=" + call + ":1:" + error)) {
+      EchoModel model = new EchoModel(device);
+      for (int i = 0; i < 4; i++) {
+        assertThat(model.answers(5, 6)).containsExactly(5, 6);
+      }
+      assertThat(emulator.count(call)).as("asked for once").isEqualTo(1);
+      assertThat(emulator.count("graphs")).isZero();
+      for (int i = 0; i < 4; i++) {
+        assertThat(model.answers(7)).containsExactly(7);
+      }
+      assertThat(emulator.count("graphs")).as("other sizes are recorded").isEqualTo(1);
+    }
+  }
+
+  @Test
+  void whereMemoryForAGraphIsShortTheOlderHalfGoes() {
+    try (CudaDevice device = open("mode=lazy")) {
+      EchoModel model = new EchoModel(device);
+      for (int count : new int[] {1, 2, 4, 8}) {
+        recorded(model, count);
+      }
+      assertThat(emulator.count("graphs")).isEqualTo(4);
+      long next = emulator.count("cuGraphInstantiateWithFlags") + 1;
+      emulator.configure("fail=cuGraphInstantiateWithFlags:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
+      recorded(model, 16);
+      assertThat(emulator.count("graphs")).as("8, 4 and 16").isEqualTo(3);
+
+      long replayed = emulator.count("cuGraphLaunch");
+      recorded(model, 1);
+      recorded(model, 2);
+      assertThat(emulator.count("cuGraphLaunch")).as("those forgotten").isEqualTo(replayed);
+      recorded(model, 8);
+      assertThat(emulator.count("cuGraphLaunch")).isEqualTo(replayed + 2);
+    }
+  }
+
+  private static void recorded(EchoModel model, int count) {
+    int[] tokens = new Random(count).ints(count, 0, EchoModel.VOCABULARY).toArray();
+    for (int i = 0; i < 2; i++) {
+      assertThat(model.answers(tokens)).containsExactly(tokens);
     }
   }
 

@@ -228,13 +228,33 @@ class EngineOnCudaTest {
     assertNothingLeft(emulator);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"cuGraphInstantiateWithFlags", "cuGraphLaunch"})
+  void aGraphThatTheDriverRefusesFailsNoRequest(String call) throws InterruptedException {
+    Emulator emulator = gpu("");
+    List<Completion.Choice> expected;
+    try (Engine engine = Engine.open(options(tiny()))) {
+      expected = serve(engine, requests());
+    }
+    // From the first, and from the midst of the requests on.
+    for (int after : new int[] {1, 5}) {
+      long next = emulator.count(call) + after;
+      emulator.configure("fail=" + call + ":" + next + "+:CUDA_ERROR_OUT_OF_MEMORY");
+      try (Engine engine = Engine.open(options(tiny()))) {
+        assertThat(serve(engine, requests())).isEqualTo(expected);
+        assertThat(engine.stats().heldBlocks()).isZero();
+      }
+    }
+  }
+
   @Test
-  void aGraphThatIsNotLaunchedFailsItsRequestsAndTheNextAreServed() throws InterruptedException {
+  void aStepThatIsNotLaunchedFailsItsRequestsAndTheNextAreServed() throws InterruptedException {
+    System.setProperty(CudaDevice.GRAPHS_PROPERTY, "false");
     Emulator emulator = gpu("");
     try (Engine engine = Engine.open(options(tiny()))) {
       List<Completion.Choice> expected = serve(engine, requests());
-      long next = emulator.count("cuGraphLaunch") + 4;
-      emulator.configure("fail=cuGraphLaunch:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
+      long next = emulator.count("cuLaunchKernelEx") + 40;
+      emulator.configure("fail=cuLaunchKernelEx:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
       List<Generation> failing = requests().stream().map(engine::submit).toList();
       for (Generation generation : failing) {
         assertThatThrownBy(generation::await)
