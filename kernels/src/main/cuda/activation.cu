@@ -1,4 +1,5 @@
-// gatedActivation: silu(gate) * up. A thread computes eight neighbours; y is the row.
+// gatedActivation: silu(gate) * up. A thread computes eight neighbours; a row has a whole number of blocks, all in the
+// grid's x: its y would end at 65,535 rows.
 #include "vocabulary.h"
 
 namespace weir {
@@ -21,8 +22,10 @@ template <class T> WEIR_DEVICE uint32_t silu_times_pair(uint32_t gate, uint32_t 
 
 template <class T> WEIR_DEVICE void gated_activation(const GatedArguments &arguments) {
   const int64_t width = arguments.width;
-  const int64_t row = block_index_y();
-  const int64_t at = (static_cast<int64_t>(block_index()) * GATED_THREADS + thread_index()) * GATED_VECTOR;
+  constexpr int BLOCK = GATED_THREADS * GATED_VECTOR;
+  const int row_blocks = static_cast<int>((width + BLOCK - 1) / BLOCK);
+  const int64_t row = block_index() / row_blocks;
+  const int64_t at = static_cast<int64_t>(block_index() % row_blocks) * BLOCK + thread_index() * GATED_VECTOR;
   const T *const gate = static_cast<const T *>(arguments.gate_up) + row * 2 * width;
   const T *const up = gate + width;
   T *const out = static_cast<T *>(arguments.out) + row * width;

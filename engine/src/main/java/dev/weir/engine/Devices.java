@@ -3,6 +3,7 @@ package dev.weir.engine;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.DeviceMemoryException;
+import dev.weir.kernels.UnsupportedShapeException;
 import dev.weir.kernels.cpu.CpuDevice;
 import dev.weir.kernels.cuda.CudaDevice;
 import dev.weir.kernels.cuda.CudaException;
@@ -66,7 +67,10 @@ final class Devices {
     for (Supplier<Device> device : devices.subList(0, devices.size() - 1)) {
       try {
         return use.apply(device.get());
-      } catch (DeviceMemoryException | DeviceLostException | CudaException failure) {
+      } catch (DeviceMemoryException
+          | DeviceLostException
+          | UnsupportedShapeException
+          | CudaException failure) {
         LOG.log(Level.WARNING, "no GPU is used: {0}", failure.getMessage());
       }
     }

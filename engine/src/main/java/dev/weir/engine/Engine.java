@@ -78,6 +78,8 @@ public final class Engine implements AutoCloseable {
    * @throws dev.weir.engine.load.ModelLoadException naming the file that is missing or wrong
    * @throws dev.weir.kernels.DeviceMemoryException if weights or cache do not fit
    * @throws IllegalStateException if the device that was asked for cannot be used; says why
+   * @throws dev.weir.kernels.UnsupportedShapeException if the device that was asked for cannot
+   *     compute models of this shape
    * @throws IllegalArgumentException if the options ask for a longer context than the model's, or
    *     for KV memory that holds no block
    */

@@ -57,7 +57,12 @@ public interface Device extends AutoCloseable {
   /** Whether ops may return before they are done, so that the host can prepare the next step. */
   boolean asynchronous();
 
-  /** Sets scratch memory aside. Called once, before the first step. */
+  /**
+   * Sets scratch memory aside. Called once, before the first step.
+   *
+   * @throws UnsupportedShapeException if the device cannot compute such heads, or so large a
+   *     vocabulary; what else of a model's shape it cannot compute shows at the first step
+   */
   void reserve(StepLimits limits);
 
   /**

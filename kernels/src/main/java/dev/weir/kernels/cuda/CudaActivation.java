@@ -3,7 +3,9 @@ package dev.weir.kernels.cuda;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
 
-/** Launches {@code activation.cu}: blocks along a row. Sizes of buffers were checked. */
+/**
+ * Launches {@code activation.cu}: a whole number of blocks per row. Sizes of buffers were checked.
+ */
 final class CudaActivation {
   /** Elements of a block: 256 threads with 8 each. */
   private static final int BLOCK = 256 * 8;
@@ -24,7 +26,7 @@ final class CudaActivation {
         .set(0, gateUp.address())
         .set(1, out.address())
         .set(2, width)
-        .grid(Math.ceilDiv(width, BLOCK), rows, 1)
+        .grid(Math.multiplyExact(rows, Math.ceilDiv(width, BLOCK)), 1, 1)
         .on(stream);
   }
 }

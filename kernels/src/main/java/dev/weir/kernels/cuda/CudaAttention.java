@@ -8,6 +8,7 @@ import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.KvArena;
 import dev.weir.kernels.StepInputs;
 import dev.weir.kernels.StepLimits;
+import dev.weir.kernels.UnsupportedShapeException;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -161,19 +162,19 @@ final class CudaAttention {
   }
 
   /**
-   * @throws IllegalArgumentException if there is no kernel for such heads
+   * @throws UnsupportedShapeException if there is no kernel for such heads
    */
   static void requireSupported(AttentionShape shape) {
     int most = HEAD_DIMS[HEAD_DIMS.length - 1];
     if (shape.headDim() % HEAD_DIM_MULTIPLE != 0 || shape.headDim() > most) {
-      throw new IllegalArgumentException(
+      throw new UnsupportedShapeException(
           "on a GPU heads have a multiple of 8 elements, at most "
               + most
               + ", but this model's have "
               + shape.headDim());
     }
     if (!(shape.scale() > 0)) {
-      throw new IllegalArgumentException(
+      throw new UnsupportedShapeException(
           "on a GPU scores are scaled by a positive number, not by " + shape.scale());
     }
   }

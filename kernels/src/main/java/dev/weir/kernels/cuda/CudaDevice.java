@@ -17,6 +17,7 @@ import dev.weir.kernels.Staging;
 import dev.weir.kernels.StepInputs;
 import dev.weir.kernels.StepLimits;
 import dev.weir.kernels.StepProgram;
+import dev.weir.kernels.UnsupportedShapeException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -278,13 +279,22 @@ public final class CudaDevice implements Device {
   }
 
   /**
-   * @throws IllegalArgumentException if the type is not BF16 or F16, or a side is too long
+   * @throws IllegalArgumentException if the type is not BF16 or F16
+   * @throws UnsupportedShapeException if a row is too long
    */
   @Override
   public LinearWeight allocateLinear(DType type, int rows, int columns, String purpose) {
-    if (rows < 1 || columns < 1 || columns > WeightPacker.MAX_COLUMNS) {
+    if (rows < 1 || columns < 1) {
       throw new IllegalArgumentException(
           purpose + ": a weight of shape [" + rows + "][" + columns + "]");
+    }
+    if (columns > WeightPacker.MAX_COLUMNS) {
+      throw new UnsupportedShapeException(
+          purpose
+              + ": a weight of "
+              + columns
+              + " columns; on a GPU it has at most "
+              + WeightPacker.MAX_COLUMNS);
     }
     if (type != DType.BF16 && type != DType.F16) {
       throw new IllegalArgumentException(

@@ -60,8 +60,11 @@ final class CudaKernels implements Kernels {
    * Loads the families' kernels and sets their scratch memory aside.
    *
    * @param limits the largest step
+   * @throws dev.weir.kernels.UnsupportedShapeException if there are none for its heads or
+   *     vocabulary
    */
   CudaKernels(CudaDevice device, StepLimits limits) {
+    CudaSample.requireSupported(limits.vocabulary());
     context = device.context();
     activation = limits.activation();
     Stream stream = device.stream();
@@ -152,6 +155,7 @@ final class CudaKernels implements Kernels {
       float epsilon,
       Buffer out) {
     long elements = requireRows(rows, dim, "addRmsNorm");
+    CudaNorm.requireSupported(dim);
     requireActivations(residual, elements, "addRmsNorm: residual");
     if (delta != null) {
       requireActivations(delta, elements, "addRmsNorm: delta");
@@ -178,6 +182,7 @@ final class CudaKernels implements Kernels {
       case LAUNCH -> {}
     }
     long elements = requireRows(step.tokens(), dim, "gatherAddRmsNorm");
+    CudaNorm.requireSupported(dim);
     requireActivations(residual, elements, "gatherAddRmsNorm: residual");
     requireActivations(delta, elements, "gatherAddRmsNorm: delta");
     requireFloats(weight, dim, "gatherAddRmsNorm: weight");

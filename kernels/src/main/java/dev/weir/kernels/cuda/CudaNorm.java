@@ -3,6 +3,7 @@ package dev.weir.kernels.cuda;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.UnsupportedShapeException;
 import org.jspecify.annotations.Nullable;
 
 /** Launches {@code norm.cu}: a block per row. Sizes of buffers were checked. */
@@ -24,6 +25,16 @@ final class CudaNorm {
     gather = new Launch(module, "gather_add_rms_norm_" + type, GATHER_ARGUMENTS);
   }
 
+  /**
+   * @throws UnsupportedShapeException if a row is longer than a block holds
+   */
+  static void requireSupported(int dim) {
+    if (dim > MAX_DIM) {
+      throw new UnsupportedShapeException(
+          "a norm over " + dim + " elements; on a GPU at most " + MAX_DIM + " can be normed");
+    }
+  }
+
   void addRmsNorm(
       int rows,
       int dim,
@@ -32,7 +43,6 @@ final class CudaNorm {
       Buffer weight,
       float epsilon,
       Buffer out) {
-    requireHeld(dim);
     norm.set(0, residual.address())
         .set(1, delta == null ? 0 : delta.address())
         .set(2, weight.address())
@@ -52,7 +62,6 @@ final class CudaNorm {
       Buffer weight,
       float epsilon,
       Buffer out) {
-    requireHeld(dim);
     gather
         .set(0, residual.address())
         .set(1, delta.address())
@@ -64,12 +73,5 @@ final class CudaNorm {
         .set(7, step.sampleRows().address())
         .grid(step.samples(), 1, 1)
         .on(stream);
-  }
-
-  private static void requireHeld(int dim) {
-    if (dim > MAX_DIM) {
-      throw new IllegalArgumentException(
-          "a norm over " + dim + " elements; on a GPU at most " + MAX_DIM + " can be normed");
-    }
   }
 }

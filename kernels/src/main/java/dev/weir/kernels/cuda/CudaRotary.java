@@ -7,6 +7,7 @@ import dev.weir.kernels.KvArena;
 import dev.weir.kernels.QkNorm;
 import dev.weir.kernels.RotaryTable;
 import dev.weir.kernels.StepInputs;
+import dev.weir.kernels.UnsupportedShapeException;
 import org.jspecify.annotations.Nullable;
 
 /** Launches {@code rotary.cu}: a warp for two heads of a token. Sizes of buffers were checked. */
@@ -29,11 +30,11 @@ final class CudaRotary {
   }
 
   /**
-   * @throws IllegalArgumentException if the kernel cannot rotate heads so
+   * @throws UnsupportedShapeException if the kernel cannot rotate heads so
    */
   static void requireSupported(RotaryTable rotary) {
     if (rotary.rotaryDim() % ROTARY_MULTIPLE != 0) {
-      throw new IllegalArgumentException(
+      throw new UnsupportedShapeException(
           "on a GPU a multiple of 4 elements of a head can be rotated, not " + rotary.rotaryDim());
     }
   }

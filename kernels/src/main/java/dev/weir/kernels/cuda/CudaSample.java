@@ -3,6 +3,7 @@ package dev.weir.kernels.cuda;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.SampleBuffers;
+import dev.weir.kernels.UnsupportedShapeException;
 
 /**
  * Launches {@code sample.cu}: three kernels over chunks of the vocabulary, for as many rows at a
@@ -44,6 +45,20 @@ final class CudaSample {
   }
 
   /**
+   * @throws UnsupportedShapeException if the vocabulary is too large
+   */
+  static void requireSupported(int vocabulary) {
+    if (vocabulary > MAX_VOCABULARY) {
+      throw new UnsupportedShapeException(
+          "a vocabulary of "
+              + vocabulary
+              + " tokens; on a GPU at most "
+              + MAX_VOCABULARY
+              + " can be sampled from");
+    }
+  }
+
+  /**
    * Samples.
    *
    * @param counts address of the step's {@code counts}, where rows from R on are left alone; 0
@@ -57,14 +72,7 @@ final class CudaSample {
       Buffer logits,
       SampleBuffers parameters,
       Buffer results) {
-    if (vocabulary > MAX_VOCABULARY) {
-      throw new IllegalArgumentException(
-          "a vocabulary of "
-              + vocabulary
-              + " tokens; on a GPU at most "
-              + MAX_VOCABULARY
-              + " can be sampled from");
-    }
+    requireSupported(vocabulary);
     set(scan, counts, vocabulary, logits, parameters, results);
     set(weigh, counts, vocabulary, logits, parameters, results);
     set(choose, counts, vocabulary, logits, parameters, results);
