@@ -8,7 +8,8 @@ package dev.weir.engine.plan;
  * @param floorChunk the smallest prefill chunk worth a step
  * @param floorSteps a prefill that fits in no step runs its smallest chunk at least every so many
  *     steps
- * @param tenants how many share the turns of prefill
+ * @param tenants how many lanes share the turns of prefill: tenants, or one for each slot, so that
+ *     all sequences take turns
  */
 public record PlanLimits(
     int stepTokens, Scheduling scheduling, int floorChunk, int floorSteps, int tenants) {

@@ -7,8 +7,12 @@ package dev.weir.engine.plan;
  * token served to another while it waits counts like one of its own, so a long prompt waits for at
  * most about its own length.
  *
+ * <p>A priority moves a prompt by {@link #PRIORITY_TOKENS} a level inside its tenant, and gives its
+ * tenant longer or shorter turns; every turn is some tokens, so nobody starves.
+ *
  * <p>At most {@code maxPrefills} prompts are in progress at a time; others start when one of these
- * is done. Nothing is allocated after construction.
+ * is done. Prompts with no more than a quantum left do not count: they are done at once, and need
+ * not wait for long ones. Nothing is allocated after construction.
  */
 final class PrefillOrder {
   private static final int NONE = -1;
@@ -16,12 +20,30 @@ final class PrefillOrder {
   /** A few chunks: turns are worth their switch, and rounds stay short. */
   static final int QUANTUM = 1024;
 
+  /** How much longer a tenant's turn is for each level of its most urgent prompt. */
+  static final int QUANTUM_PER_LEVEL = 112;
+
+  /** How many tokens a level of priority is worth among the prompts of a tenant. */
+  static final int PRIORITY_TOKENS = 1024;
+
   private final int maxPrefills;
   private final long[] deficits;
   private final long[] seen;
-  private final int[] waiting;
+  private final long[] servedIn;
+  private final int[] quanta;
+
+  /** Of a tenant's waiting entries: the first, and how many may run whatever is in progress. */
+  private final int[] heads;
+
+  private final int[] unhindered;
+  private final int[] nexts;
+
+  /** The tenants that had something waiting when this step began. */
+  private final int[] tenants;
+
+  private int tenantCount;
   private int waitingCount;
-  private int started;
+  private int inProgress;
   private long round;
   private long served;
   private int turn;
@@ -34,7 +56,12 @@ final class PrefillOrder {
   PrefillOrder(int tenants, int capacity, int maxPrefills) {
     deficits = new long[tenants];
     seen = new long[tenants];
-    waiting = new int[capacity];
+    servedIn = new long[tenants];
+    quanta = new int[tenants];
+    heads = new int[tenants];
+    unhindered = new int[tenants];
+    this.tenants = new int[tenants];
+    nexts = new int[capacity];
     this.maxPrefills = maxPrefills;
   }
 
@@ -47,18 +74,34 @@ final class PrefillOrder {
   void begin(StepDemand demand) {
     round++;
     waitingCount = 0;
-    started = 0;
-    for (int entry = 0; entry < demand.size(); entry++) {
-      if (demand.pending(entry) > 1) {
-        waiting[waitingCount++] = entry;
-        started += demand.started(entry) ? 1 : 0;
-        int tenant = demand.tenant(entry);
-        if (seen[tenant] < round - 1) {
-          deficits[tenant] = 0; // who had nothing waiting has saved nothing up, and owes nothing
-        }
-        seen[tenant] = round;
+    tenantCount = 0;
+    inProgress = 0;
+    for (int entry = demand.size() - 1; entry >= 0; entry--) { // so that lists begin with the first
+      if (demand.pending(entry) <= 1) {
+        continue;
       }
+      int tenant = demand.tenant(entry);
+      if (seen[tenant] != round) {
+        begin(tenant);
+      }
+      waitingCount++;
+      nexts[entry] = heads[tenant];
+      heads[tenant] = entry;
+      quanta[tenant] = Math.max(quanta[tenant], quantum(demand.priority(entry)));
+      unhindered[tenant] += unhindered(demand, entry) ? 1 : 0;
+      inProgress += demand.started(entry) && isLong(demand, entry) ? 1 : 0;
     }
+  }
+
+  private void begin(int tenant) {
+    if (seen[tenant] < round - 1) {
+      deficits[tenant] = 0; // who had nothing waiting has saved nothing up, and owes nothing
+    }
+    seen[tenant] = round;
+    heads[tenant] = NONE;
+    quanta[tenant] = 0;
+    unhindered[tenant] = 0;
+    tenants[tenantCount++] = tenant;
   }
 
   /** How many entries wait and were not served in this step. */
@@ -68,17 +111,19 @@ final class PrefillOrder {
 
   /** The entry to serve next; -1 if none may be. */
   int next(StepDemand demand) {
-    int tenant = tenantInTurn(demand);
+    int tenant = tenantInTurn();
     if (tenant == NONE) {
       return NONE;
     }
     turn = tenant;
     int best = NONE;
     long bestKey = Long.MAX_VALUE;
-    for (int i = 0; i < waitingCount; i++) {
-      int entry = waiting[i];
-      if (demand.tenant(entry) == tenant && mayRun(demand, entry)) {
-        long key = demand.pending(entry) - (served - demand.waitingSince(entry));
+    for (int entry = heads[tenant]; entry != NONE; entry = nexts[entry]) {
+      if (inProgress < maxPrefills || unhindered(demand, entry)) {
+        long key =
+            demand.pending(entry)
+                - (served - demand.waitingSince(entry))
+                - (long) demand.priority(entry) * PRIORITY_TOKENS;
         if (key < bestKey) {
           bestKey = key;
           best = entry;
@@ -90,55 +135,82 @@ final class PrefillOrder {
 
   /** Records that an entry gets so many tokens in this step, and nothing more in it. */
   void serve(StepDemand demand, int entry, int tokens) {
+    int tenant = demand.tenant(entry);
     served += tokens;
-    deficits[demand.tenant(entry)] -= tokens;
-    started += demand.started(entry) ? 0 : 1;
-    for (int i = 0; i < waitingCount; i++) {
-      if (waiting[i] == entry) {
-        waiting[i] = waiting[--waitingCount];
-        return;
-      }
+    deficits[tenant] -= tokens;
+    servedIn[tenant] = round;
+    inProgress += unhindered(demand, entry) ? 0 : 1;
+    unhindered[tenant] -= unhindered(demand, entry) ? 1 : 0;
+    waitingCount--;
+    if (heads[tenant] == entry) {
+      heads[tenant] = nexts[entry];
+      return;
     }
-    throw new AssertionError("served an entry that was not waiting: " + entry);
+    int before = heads[tenant];
+    while (nexts[before] != entry) {
+      before = nexts[before];
+      assert before != NONE : "served an entry that was not waiting: " + entry;
+    }
+    nexts[before] = nexts[entry];
   }
 
-  private boolean mayRun(StepDemand demand, int entry) {
-    return demand.started(entry) || started < maxPrefills;
+  private static int quantum(int priority) {
+    return QUANTUM + QUANTUM_PER_LEVEL * priority;
+  }
+
+  private static boolean isLong(StepDemand demand, int entry) {
+    return demand.pending(entry) > QUANTUM;
+  }
+
+  /** Whether an entry may run however many are in progress. */
+  private static boolean unhindered(StepDemand demand, int entry) {
+    return demand.started(entry) || !isLong(demand, entry);
+  }
+
+  private boolean mayRun(int tenant) {
+    return heads[tenant] != NONE && (inProgress < maxPrefills || unhindered[tenant] > 0);
   }
 
   /** The first tenant from the last turn on that has something to run and is not in debt. */
-  private int tenantInTurn(StepDemand demand) {
-    long leastDebt = Long.MAX_VALUE;
-    int first = NONE;
-    int firstPaid = NONE;
-    for (int i = 0; i < waitingCount; i++) {
-      if (!mayRun(demand, waiting[i])) {
-        continue;
-      }
-      int tenant = demand.tenant(waiting[i]);
-      first = sooner(tenant, first);
-      leastDebt = Math.min(leastDebt, -deficits[tenant]);
-      if (deficits[tenant] > 0) {
-        firstPaid = sooner(tenant, firstPaid);
+  private int tenantInTurn() {
+    int inTurn = firstPaid();
+    if (inTurn != NONE) {
+      return inTurn;
+    }
+    long rounds = Long.MAX_VALUE;
+    for (int i = 0; i < tenantCount; i++) {
+      int tenant = tenants[i];
+      if (mayRun(tenant)) {
+        rounds = Math.min(rounds, -deficits[tenant] / quanta[tenant] + 1);
       }
     }
-    if (firstPaid != NONE || first == NONE) {
-      return firstPaid;
+    if (rounds == Long.MAX_VALUE) {
+      return NONE;
     }
-    // All have used up their turns: as many new rounds as the least of their debts asks for.
-    long rounds = leastDebt / QUANTUM + 1;
-    for (int tenant = 0; tenant < deficits.length; tenant++) {
-      if (seen[tenant] == round) {
-        deficits[tenant] += rounds * QUANTUM;
+    // All have used up their turns: as many new rounds as the least of their debts asks for. Who
+    // could not have taken a turn gets none to save up.
+    for (int i = 0; i < tenantCount; i++) {
+      int tenant = tenants[i];
+      if (mayRun(tenant) || servedIn[tenant] == round) {
+        deficits[tenant] += rounds * quanta[tenant];
       }
     }
     // The turn passes on: whoever was served last comes last among equals.
     turn = (turn + 1) % deficits.length;
-    return tenantInTurn(demand);
+    return firstPaid();
   }
 
-  private int sooner(int tenant, int other) {
-    return other == NONE || distance(tenant) < distance(other) ? tenant : other;
+  private int firstPaid() {
+    int first = NONE;
+    for (int i = 0; i < tenantCount; i++) {
+      int tenant = tenants[i];
+      if (deficits[tenant] > 0
+          && mayRun(tenant)
+          && (first == NONE || distance(tenant) < distance(first))) {
+        first = tenant;
+      }
+    }
+    return first;
   }
 
   private int distance(int tenant) {

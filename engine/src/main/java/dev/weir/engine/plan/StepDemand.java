@@ -10,6 +10,7 @@ public final class StepDemand {
   private final int[] prefixes;
   private final int[] pendings;
   private final int[] tenants;
+  private final int[] priorities;
   private final boolean[] startedOnes;
   private final long[] waitingSince;
   private int size;
@@ -19,6 +20,7 @@ public final class StepDemand {
     prefixes = new int[capacity];
     pendings = new int[capacity];
     tenants = new int[capacity];
+    priorities = new int[capacity];
     startedOnes = new boolean[capacity];
     waitingSince = new long[capacity];
   }
@@ -27,19 +29,28 @@ public final class StepDemand {
     size = 0;
   }
 
+  /** Adds a sequence of {@link Priority#ORDINARY}. */
+  public void add(int shard, int prefix, int pending, int tenant, boolean started, long since) {
+    add(shard, prefix, pending, tenant, Priority.ORDINARY, started, since);
+  }
+
   /**
    * Adds a sequence.
    *
    * @param shard where its KV lies
    * @param prefix tokens whose KV is computed
-   * @param pending tokens that are to be computed; 0 where the sequence waits for its last token
-   * @param tenant who shares turns with whom
+   * @param pending tokens that are to be computed; 0 where the sequence waits for its last token or
+   *     for its context
+   * @param tenant who shares turns with whom: below {@link PlanLimits#tenants}
+   * @param priority clamped to {@link Priority}'s range
    * @param started whether some of its prompt was prefilled already
    * @param since what {@link StepPlanner#prefillServed} said when it began to wait
    */
-  public void add(int shard, int prefix, int pending, int tenant, boolean started, long since) {
+  public void add(
+      int shard, int prefix, int pending, int tenant, int priority, boolean started, long since) {
     assert pending >= 0;
     tenants[size] = tenant;
+    priorities[size] = Priority.clamp(priority);
     startedOnes[size] = started;
     waitingSince[size] = since;
     shards[size] = shard;
@@ -66,6 +77,10 @@ public final class StepDemand {
 
   public int tenant(int entry) {
     return tenants[entry];
+  }
+
+  public int priority(int entry) {
+    return priorities[entry];
   }
 
   public boolean started(int entry) {

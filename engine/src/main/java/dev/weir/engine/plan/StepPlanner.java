@@ -63,10 +63,32 @@ public final class StepPlanner {
     };
   }
 
+  /** Predicted nanoseconds of a step of the demand's decode rows alone; 0 if there is none. */
+  public double decodeNanos(StepDemand demand) {
+    decodeWork.clear();
+    for (int entry = 0; entry < demand.size(); entry++) {
+      if (demand.pending(entry) == 1) {
+        decodeWork.addDecode(demand.prefix(entry));
+      }
+    }
+    return decodeWork.tokens() == 0 ? 0 : cost.predict(decodeWork);
+  }
+
+  /** The same for a device that runs free. */
+  public void plan(StepDemand demand, StepPlan plan) {
+    plan(demand, plan, 0);
+  }
+
   /**
    * Fills {@code plan} for the given demand; at most {@code stepTokens} entries may be decodable.
+   *
+   * <p>In lockstep every device's step takes as long as the slowest one's. So all are filled up to
+   * the same time, which the slowest device's decode rows set.
+   *
+   * @param companionsDecodeNanos the greatest {@link #decodeNanos} of the devices that run in
+   *     lockstep with this one; 0 if there are none, or they decode nothing
    */
-  public void plan(StepDemand demand, StepPlan plan) {
+  public void plan(StepDemand demand, StepPlan plan, double companionsDecodeNanos) {
     plan.clear(demand.size());
     decodeWork.clear();
     order.begin(demand);
@@ -79,6 +101,7 @@ public final class StepPlanner {
         }
       }
     }
+    boolean nothingToProtect = plan.decodeRows() == 0 && companionsDecodeNanos <= 0;
     int tokensLeft = limits.stepTokens() - plan.decodeRows();
     assert tokensLeft >= 0 : "more decode rows than a step has tokens";
     if (prefillWaits && tokensLeft > 0) {
@@ -86,58 +109,56 @@ public final class StepPlanner {
         case PrefillFirst first -> fill(demand, plan, tokensLeft, FREE);
         case FixedChunk(int tokens) -> fill(demand, plan, Math.min(tokens, tokensLeft), FREE);
         case TimeBudget budget -> {
-          if (plan.decodeRows() == 0) {
+          if (nothingToProtect || cost.learnt() == 0) {
             fill(demand, plan, tokensLeft, FREE);
           } else {
-            fillWithinTarget(demand, plan, tokensLeft);
+            fillWithinTarget(demand, plan, tokensLeft, companionsDecodeNanos);
           }
         }
       }
     }
-    if (!prefillWaits || plan.decodeRows() == 0) {
+    if (!prefillWaits || nothingToProtect) {
       savedNanos = 0;
       stepsWithoutPrefill = 0;
     }
     plan.predicted(cost.predict(plan.work()));
   }
 
-  private void fillWithinTarget(StepDemand demand, StepPlan plan, int tokensLeft) {
-    double decodeNanos = cost.predict(decodeWork);
-    double budget = FREE;
-    double spent = 0;
-    if (cost.learnt() == 0) {
-      fill(demand, plan, tokensLeft, FREE);
-    } else {
-      budget = limits.scheduling().latencyTarget().allowance(decodeNanos) + savedNanos;
-      double worst = decodeNanos * (limits.scheduling().worstStep() - 1);
-      spent = fill(demand, plan, tokensLeft, Math.min(budget, worst));
-    }
+  private void fillWithinTarget(
+      StepDemand demand, StepPlan plan, int tokensLeft, double companionsDecodeNanos) {
+    double ownNanos = cost.predict(decodeWork);
+    double slowest = Math.max(plan.decodeRows() > 0 ? ownNanos : 0, companionsDecodeNanos);
+    // What the slowest device leaves to this one costs nobody anything, and cannot be saved up.
+    double idle = slowest - ownNanos;
+    double allowance = limits.scheduling().latencyTarget().allowance(slowest) + savedNanos;
+    double worst = slowest * (limits.scheduling().worstStep() - 1);
+    fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst));
     if (plan.prefillTokens() == 0) {
-      spent += smallestChunk(demand, plan, tokensLeft, budget);
+      smallestChunk(demand, plan, tokensLeft, idle + allowance);
     }
-    stepsWithoutPrefill = plan.prefillTokens() > 0 ? 0 : stepsWithoutPrefill + 1;
     // Savings pay for one smallest chunk, not for a burst later: they end where that chunk has run.
-    savedNanos = plan.prefillTokens() > 0 ? 0 : budget - spent;
+    boolean ran = plan.prefillTokens() > 0;
+    stepsWithoutPrefill = ran ? 0 : stepsWithoutPrefill + 1;
+    savedNanos = ran ? 0 : allowance;
   }
 
   /** Runs the smallest chunk of whose turn it is if it is paid for, or has waited long enough. */
-  private double smallestChunk(StepDemand demand, StepPlan plan, int tokensLeft, double budget) {
+  private void smallestChunk(StepDemand demand, StepPlan plan, int tokensLeft, double budget) {
     int entry = order.next(demand);
     int length = Math.min(demand.pending(entry), Math.min(limits.floorChunk(), tokensLeft));
     double nanos = cost.chunkCost(demand.prefix(entry), length);
     boolean paid = nanos <= budget;
     if (!paid && stepsWithoutPrefill + 1 < limits.floorSteps()) {
-      return 0;
+      return;
     }
     missedByWorstStep += paid ? 1 : 0;
     missedByFloor += paid ? 0 : 1;
     plan.prefill(entry, demand.prefix(entry), length);
     order.serve(demand, entry, length);
-    return nanos;
   }
 
-  /** Fills a budget of time with chunks; returns what they are predicted to take. */
-  private double fill(StepDemand demand, StepPlan plan, int tokens, double budget) {
+  /** Fills a budget of time with chunks. */
+  private void fill(StepDemand demand, StepPlan plan, int tokens, double budget) {
     int tokensLeft = tokens;
     double spent = 0;
     while (tokensLeft > 0) {
@@ -156,6 +177,5 @@ public final class StepPlanner {
       spent += cost.chunkCost(prefix, length);
       tokensLeft -= length;
     }
-    return spent;
   }
 }

@@ -12,6 +12,7 @@ import dev.weir.kernels.KvShape;
  */
 final class Shards {
   private static final int B = KvShape.BLOCK_TOKENS;
+  private static final int ONE_DEVICE = 0;
 
   private final BlockPool[] pools;
   private final int quota;
@@ -39,7 +40,7 @@ final class Shards {
       int capacity = shard == count - 1 ? blocks - first : quota;
       pools[shard] = new BlockPool(first, capacity, index);
     }
-    placement = new Placement(count);
+    placement = new Placement(count, 1);
     this.reusePrefixes = reusePrefixes;
     root = PrefixIndex.root(0, 0);
   }
@@ -98,10 +99,11 @@ final class Shards {
     int missing = Sequence.blocksFor(sequence.length()) - shared;
     for (int shard = 0; shard < pools.length; shard++) {
       BlockPool pool = pools[shard];
-      placement.shard(shard, pool.capacity(), pool.held(), pool.available());
+      placement.shard(shard, ONE_DEVICE, pool.capacity(), pool.held(), pool.available(), true);
     }
+    placement.device(ONE_DEVICE, 0, 0, missing);
     int preferred = shared == 0 ? Placement.ANYWHERE : owner(sequence.blocks.get(shared - 1));
-    int shard = placement.choose(missing, preferred);
+    int shard = placement.choose(preferred);
     if (shard == Placement.NOWHERE) {
       release(sequence);
       return false;

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.assertj.core.data.Offset;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -78,8 +80,7 @@ class StepPlannerTest {
     work.addPrefill(10_000, 200);
     work.addDecode(8000);
     assertThat(cost.predict(work))
-        .isCloseTo(
-            Machine.ORDINARY.nanos(work), org.assertj.core.data.Percentage.withPercentage(1));
+        .isCloseTo(Machine.ORDINARY.nanos(work), Percentage.withPercentage(1));
   }
 
   @Test
@@ -93,8 +94,7 @@ class StepPlannerTest {
     for (int i = 0; i < 400; i++) {
       cost.learn(work, before * 5);
     }
-    assertThat(cost.predict(work))
-        .isCloseTo(before * 5, org.assertj.core.data.Percentage.withPercentage(5));
+    assertThat(cost.predict(work)).isCloseTo(before * 5, Percentage.withPercentage(5));
   }
 
   @ParameterizedTest
@@ -245,8 +245,7 @@ class StepPlannerTest {
     }
     long total = java.util.Arrays.stream(served).sum();
     for (long one : served) {
-      assertThat(one)
-          .isCloseTo(total / tenants, org.assertj.core.data.Percentage.withPercentage(2));
+      assertThat(one).isCloseTo(total / tenants, Percentage.withPercentage(2));
     }
   }
 
@@ -274,7 +273,7 @@ class StepPlannerTest {
   }
 
   @Test
-  void noMorePromptsAreInProgressThanAllowed() {
+  void noMoreLongPromptsAreInProgressThanAllowed() {
     int allowed = 3;
     StepPlanner staggered =
         new StepPlanner(
@@ -294,11 +293,101 @@ class StepPlannerTest {
       anyLeft = false;
       for (int i = 0; i < SEQUENCES; i++) {
         left[i] = Math.max(0, left[i] - plan.length(i));
-        inProgress += left[i] > 1 && left[i] < 3000 ? 1 : 0;
+        inProgress += left[i] > PrefillOrder.QUANTUM && left[i] < 3000 ? 1 : 0;
         anyLeft |= left[i] > 1;
       }
       assertThat(inProgress).isLessThanOrEqualTo(allowed);
     }
+  }
+
+  @Test
+  void aShortPromptNeedNotWaitForTheLongOnesInProgress() {
+    StepPlanner staggered =
+        new StepPlanner(
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(2)).withTenants(3),
+            cost,
+            SEQUENCES);
+    demand.clear();
+    demand.add(0, 1000, 50_000, 0, true, 0);
+    demand.add(0, 1000, 50_000, 0, true, 0);
+    demand.add(0, 0, 50_000, 1, false, 0);
+    demand.add(0, 0, 200, 2, false, 0);
+    int shortOne = 0;
+    for (int step = 0; step < 6; step++) {
+      staggered.plan(demand, plan);
+      assertThat(plan.length(2)).as("a third long prompt waits").isZero();
+      shortOne += plan.length(3);
+    }
+    assertThat(shortOne).isPositive();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-8, -3, 0, 5, 8})
+  void aPriorityShiftsAPromptByTokensAndTheOthersCatchUp(int priority) {
+    StepPlanner one = new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, SEQUENCES);
+    int length = 4000;
+    int servedBefore = 0;
+    for (boolean begun = false; !begun; ) {
+      demand.clear();
+      demand.add(0, 0, length, 0, priority, true, 0);
+      for (int i = 0; i < 4; i++) { // newcomers of no priority, always as long
+        demand.add(0, 0, length, 0, true, one.prefillServed());
+      }
+      one.plan(demand, plan);
+      begun = plan.length(0) > 0;
+      servedBefore += begun ? 0 : plan.prefillTokens();
+    }
+    assertThat(servedBefore)
+        .isCloseTo(
+            Math.max(0, -priority * PrefillOrder.PRIORITY_TOKENS), Offset.offset(STEP_TOKENS));
+  }
+
+  @Test
+  void anUrgentTenantGetsLongerTurnsAndALowlyOneIsNeverWithout() {
+    int[] priorities = {Priority.LOWEST, Priority.ORDINARY, Priority.HIGHEST, 1000};
+    StepPlanner fair =
+        new StepPlanner(
+            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(priorities.length), cost, SEQUENCES);
+    long[] served = new long[priorities.length];
+    for (int step = 0; step < 20_000; step++) {
+      demand.clear();
+      for (int i = 0; i < priorities.length; i++) {
+        demand.add(0, 0, 50_000, i, priorities[i], true, 0);
+      }
+      fair.plan(demand, plan);
+      for (int i = 0; i < priorities.length; i++) {
+        served[i] += plan.length(i);
+      }
+    }
+    for (int i = 0; i < priorities.length; i++) {
+      double turn =
+          PrefillOrder.QUANTUM + PrefillOrder.QUANTUM_PER_LEVEL * Priority.clamp(priorities[i]);
+      assertThat(served[i] / (double) served[1])
+          .isCloseTo(turn / PrefillOrder.QUANTUM, Percentage.withPercentage(3));
+    }
+  }
+
+  @Test
+  void inLockstepAllDevicesAreFilledToTheSlowestOnesTarget() {
+    teach(Machine.ORDINARY);
+    StepDemand[] demands = new StepDemand[3];
+    double slowest = 0;
+    for (int device = 0; device < demands.length; device++) {
+      demands[device] = new StepDemand(SEQUENCES);
+      for (int row = 0; row < 5 * device; row++) { // the first decodes nothing
+        demands[device].add(device, 4000 * device, 1, 0, true, 0);
+      }
+      demands[device].add(device, 1000, 50_000, 0, true, 0);
+      slowest = Math.max(slowest, planner.decodeNanos(demands[device]));
+    }
+    assertThat(planner.decodeNanos(demands[0])).isZero();
+    for (StepDemand one : demands) {
+      new StepPlanner(PlanLimits.withStepTokens(4096), cost, SEQUENCES).plan(one, plan, slowest);
+      assertThat(plan.prefillTokens()).isBetween(1, 4095 - one.size());
+      assertThat(plan.predictedNanos() / slowest).isCloseTo(1.25, Offset.offset(0.01));
+    }
+    new StepPlanner(PlanLimits.withStepTokens(4096), cost, SEQUENCES).plan(demands[0], plan, 0);
+    assertThat(plan.prefillTokens()).as("nobody decodes anywhere").isEqualTo(4096);
   }
 
   @Test

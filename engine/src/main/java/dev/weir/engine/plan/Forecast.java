@@ -1,0 +1,86 @@
+package dev.weir.engine.plan;
+
+import dev.weir.engine.plan.Policy.FixedChunk;
+import dev.weir.engine.plan.Policy.PrefillFirst;
+import dev.weir.engine.plan.Policy.TimeBudget;
+
+/**
+ * How long prompts take, before they run. With E what their chunks cost in all and r how much
+ * longer a step may take with prefill than without, each step of decode time d pays (r − 1)·d of E;
+ * so they take E/((r − 1)·d) steps of r·d each: E·r/(r − 1). E does not depend on how the prompts
+ * are cut into chunks. Bounds of the step's tokens and prefill's floor are taken in.
+ *
+ * <p>What a {@link StepPlanner} with the same limits and cost model would do if nothing else came
+ * or ended; in nanoseconds. Pure.
+ */
+public final class Forecast {
+  private final PlanLimits limits;
+  private final CostModel cost;
+  private final StepWork nothing = new StepWork();
+
+  public Forecast(PlanLimits limits, CostModel cost) {
+    this.limits = limits;
+    this.cost = cost;
+  }
+
+  /**
+   * What a prompt adds to the steps it is part of, whatever else they do: E. Sums over prompts.
+   *
+   * @param prefix tokens that are computed
+   * @param length tokens that are to be
+   */
+  public double extraNanos(int prefix, int length) {
+    return cost.chunkCost(prefix, length);
+  }
+
+  /** One prompt with nothing beside it. */
+  public double aloneNanos(int prefix, int length) {
+    return alone(extraNanos(prefix, length), length);
+  }
+
+  /**
+   * One prompt beside decode rows.
+   *
+   * @param decodeNanos what a step of these rows alone takes, {@link StepPlanner#decodeNanos}; 0:
+   *     none
+   * @param decodeRows how many they are
+   */
+  public double besideNanos(double decodeNanos, int decodeRows, int prefix, int length) {
+    return besideNanos(decodeNanos, decodeRows, extraNanos(prefix, length), (long) length);
+  }
+
+  /**
+   * Several prompts beside decode rows, until the last of them is done: for those that wait.
+   *
+   * @param extraNanos the sum of their {@link #extraNanos(int, int)}
+   * @param tokens the sum of their lengths
+   */
+  public double besideNanos(double decodeNanos, int decodeRows, double extraNanos, long tokens) {
+    double most = Math.max(1, limits.stepTokens() - decodeRows);
+    return switch (limits.scheduling().policy()) {
+      case PrefillFirst first -> alone(extraNanos, tokens);
+      case FixedChunk(int chunk) ->
+          Math.ceil(tokens / Math.min(chunk, most)) * fixed(decodeNanos) + extraNanos;
+      case TimeBudget budget -> {
+        if (decodeNanos <= 0) {
+          yield alone(extraNanos, tokens);
+        }
+        double allowance =
+            Math.min(
+                limits.scheduling().latencyTarget().allowance(decodeNanos),
+                decodeNanos * (limits.scheduling().worstStep() - 1));
+        double floorSteps = Math.ceil((double) tokens / limits.floorChunk()) * limits.floorSteps();
+        double steps = Math.min(extraNanos / allowance, floorSteps);
+        yield Math.max(steps, Math.ceil(tokens / most)) * decodeNanos + extraNanos;
+      }
+    };
+  }
+
+  private double alone(double extraNanos, long tokens) {
+    return Math.ceil((double) tokens / limits.stepTokens()) * cost.predict(nothing) + extraNanos;
+  }
+
+  private double fixed(double decodeNanos) {
+    return decodeNanos > 0 ? decodeNanos : cost.predict(nothing);
+  }
+}

@@ -1,0 +1,19 @@
+package dev.weir.engine.plan;
+
+/**
+ * How urgent a request is: {@link #ORDINARY} unless told otherwise, more is sooner. A priority
+ * shifts a request's place by a bounded number of tokens that others are served before or after it;
+ * it never decides alone, so no priority can starve another.
+ */
+public final class Priority {
+  public static final int LOWEST = -8;
+  public static final int ORDINARY = 0;
+  public static final int HIGHEST = 8;
+
+  private Priority() {}
+
+  /** The nearest priority there is: clients send any number. */
+  public static int clamp(int priority) {
+    return Math.clamp(priority, LOWEST, HIGHEST);
+  }
+}
