@@ -51,8 +51,27 @@ public interface Device extends AutoCloseable {
    */
   void download(Staging staging, long bytes, Completion completion);
 
-  /** A completion for {@link #download}. */
+  /** A completion for {@link #download} and for {@link BlockCopies#submit}. */
   Completion completion();
+
+  /**
+   * Host memory that {@link #copies} run to and from at full speed, those of other devices of the
+   * same kind too. It lives as long as this device; what it holds at first is undefined.
+   *
+   * @param bytes length, at least 1
+   * @param purpose what for, named in the error
+   * @throws DeviceMemoryException if the host has no such memory left
+   */
+  MemorySegment hostMemory(long bytes, String purpose);
+
+  /** The copies of KV blocks beside this device's steps. */
+  BlockCopies copies();
+
+  /**
+   * Whether this device failed for good, so that every call on it throws {@link
+   * DeviceLostException}; tells which of two devices it was where a call concerns both.
+   */
+  boolean lost();
 
   /** Whether ops may return before they are done, so that the host can prepare the next step. */
   boolean asynchronous();

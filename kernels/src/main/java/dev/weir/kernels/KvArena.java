@@ -1,5 +1,7 @@
 package dev.weir.kernels;
 
+import java.util.Objects;
+
 /**
  * All KV blocks of one device, in one allocation, block after block: block {@code b} is the {@link
  * KvShape#blockBytes} bytes at {@code b * blockBytes}, so that a block is copied, spilled or handed
@@ -10,4 +12,14 @@ package dev.weir.kernels;
  * @param blocks how many
  * @param memory the allocation
  */
-public record KvArena(KvShape shape, int blocks, Buffer memory) {}
+public record KvArena(KvShape shape, int blocks, Buffer memory) {
+
+  /**
+   * Where a block begins, in bytes.
+   *
+   * @throws IndexOutOfBoundsException if there is no such block
+   */
+  public long offset(int block) {
+    return Objects.checkIndex(block, blocks) * shape.blockBytes();
+  }
+}

@@ -1,10 +1,12 @@
 package dev.weir.engine.run;
 
 import dev.weir.kernels.AttentionShape;
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
+import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.Kernels;
 import dev.weir.kernels.KvArena;
 import dev.weir.kernels.KvShape;
@@ -24,6 +26,7 @@ final class FailingDevice implements Device {
   private final Device real;
   private final Kernels kernels;
   private int callsUntilFailure = -1;
+  private boolean lost;
   private Throwable failure = new IllegalStateException("not armed");
 
   FailingDevice(Device real) {
@@ -48,6 +51,7 @@ final class FailingDevice implements Device {
 
   private void called() {
     if (callsUntilFailure >= 0 && callsUntilFailure-- == 0) {
+      lost = failure instanceof DeviceLostException;
       switch (failure) {
         case RuntimeException exception -> throw exception;
         case Error error -> throw error;
@@ -120,6 +124,62 @@ final class FailingDevice implements Device {
       called();
       real.await();
     }
+
+    @Override
+    public boolean done() {
+      called();
+      return real.done();
+    }
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    return real.hostMemory(bytes, purpose);
+  }
+
+  @Override
+  public BlockCopies copies() {
+    return new FailingCopies(real.copies());
+  }
+
+  private final class FailingCopies implements BlockCopies {
+    private final BlockCopies real;
+
+    FailingCopies(BlockCopies real) {
+      this.real = real;
+    }
+
+    @Override
+    public void toHost(KvArena source, int block, MemorySegment hostBlock) {
+      called();
+      real.toHost(source, block, hostBlock);
+    }
+
+    @Override
+    public void fromHost(MemorySegment hostBlock, KvArena destination, int block) {
+      called();
+      real.fromHost(hostBlock, destination, block);
+    }
+
+    @Override
+    public void fromPeer(
+        Device peer, KvArena source, int sourceBlock, KvArena destination, int block) {
+      called();
+      Device behind = peer instanceof FailingDevice failing ? failing.real : peer;
+      real.fromPeer(behind, source, sourceBlock, destination, block);
+    }
+
+    @Override
+    public void submit(Completion completion) {
+      called();
+      real.submit(((FailingCompletion) completion).real);
+    }
+  }
+
+  /** Once a call has failed as on a lost device. */
+  @Override
+  public boolean lost() {
+    return lost || real.lost();
   }
 
   @Override

@@ -1,8 +1,10 @@
 package dev.weir.engine.testing;
 
 import dev.weir.kernels.AttentionShape;
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
+import dev.weir.kernels.CopyChecks;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.HostBuffer;
@@ -22,6 +24,7 @@ import dev.weir.kernels.reference.ReferenceDevice;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -29,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An asynchronous device that does everything as late as it may: uploads, steps and downloads are
- * queued, and run when a completion that follows them is awaited. So a host that changes memory too
+ * queued, and run when a completion that follows them is awaited, or was asked {@value #ASKS} times
+ * whether it is done; and so are copies of blocks, beside them. So a host that changes memory too
  * soon computes something else, and one that reads results too soon finds them poisoned. Steps are
  * recorded once for each size class and replayed, with the counts that stand in device memory by
  * then. What computes is a device whose ops work in host memory and are done when they return.
@@ -37,6 +41,12 @@ import org.jspecify.annotations.Nullable;
 public final class LateDevice implements Device {
   /** More than is queued between two awaited completions of any test. */
   private static final int QUEUE = 64;
+
+  /** More copies than any test hands in before it looks for their end. */
+  private static final int MOST_COPIES = 1 << 16;
+
+  /** A completion that nobody awaits is done when it was asked so often. */
+  private static final int ASKS = 3;
 
   private static final byte POISON = (byte) 0xA5;
 
@@ -50,6 +60,9 @@ public final class LateDevice implements Device {
   private final List<Recording> recordings = new ArrayList<>();
 
   private final Work[] queue = new Work[QUEUE];
+  private final ArrayDeque<BlockCopy> copies = new ArrayDeque<>();
+  private final BlockCopies blockCopies = new LateCopies();
+  private long copied;
   private long queued;
   private long done;
   private long lastStep = -1;
@@ -183,16 +196,106 @@ public final class LateDevice implements Device {
     work.offset = 0;
     work.bytes = bytes;
     work.up = false;
-    ((Mark) completion).at = queued;
+    ((Mark) completion).mark(queued, 0);
   }
 
   private final class Mark implements Completion {
     private long at;
+    private long copiesAt;
+    private int asks;
+
+    void mark(long at, long copiesAt) {
+      this.at = at;
+      this.copiesAt = copiesAt;
+      asks = 0;
+    }
 
     @Override
     public void await() {
       runUntil(at);
+      copyUntil(copiesAt);
     }
+
+    @Override
+    public boolean done() {
+      if ((done < at || copied < copiesAt) && ++asks < ASKS) {
+        return false;
+      }
+      await();
+      return true;
+    }
+  }
+
+  /**
+   * A block's copy.
+   *
+   * @param after how much of the queue it waits for
+   */
+  private record BlockCopy(MemorySegment from, MemorySegment to, long after) {}
+
+  private void copyUntil(long count) {
+    while (copied < count) {
+      BlockCopy copy = copies.remove();
+      runUntil(copy.after);
+      copy.to.copyFrom(copy.from);
+      copied++;
+    }
+  }
+
+  private static MemorySegment block(KvArena arena, int block) {
+    return segment(arena.memory()).asSlice(arena.offset(block), arena.shape().blockBytes());
+  }
+
+  /** Notes copies down; the end of each is as late as that of a completion behind it. */
+  private final class LateCopies implements BlockCopies {
+    private void enqueue(MemorySegment from, MemorySegment to, long after) {
+      if (copies.size() == MOST_COPIES) {
+        throw new AssertionError("more than " + MOST_COPIES + " copies and none was awaited");
+      }
+      copies.add(new BlockCopy(from, to, after));
+    }
+
+    @Override
+    public void toHost(KvArena source, int block, MemorySegment hostBlock) {
+      CopyChecks.hostBlock(hostBlock, source);
+      enqueue(block(source, block), hostBlock.fill(POISON), 0);
+    }
+
+    @Override
+    public void fromHost(MemorySegment hostBlock, KvArena destination, int block) {
+      CopyChecks.hostBlock(hostBlock, destination);
+      enqueue(hostBlock, block(destination, block), queued);
+    }
+
+    @Override
+    public void fromPeer(
+        Device peer, KvArena source, int sourceBlock, KvArena destination, int block) {
+      if (!(peer instanceof LateDevice)) {
+        throw CopyChecks.strangers(peer, LateDevice.this);
+      }
+      CopyChecks.sameShape(source, destination);
+      enqueue(block(source, sourceBlock), block(destination, block), queued);
+    }
+
+    @Override
+    public void submit(Completion completion) {
+      ((Mark) completion).mark(0, copied + copies.size());
+    }
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    return pinned.allocate(bytes, Long.BYTES).fill(POISON);
+  }
+
+  @Override
+  public BlockCopies copies() {
+    return blockCopies;
+  }
+
+  @Override
+  public boolean lost() {
+    return real.lost();
   }
 
   @Override
@@ -476,7 +579,7 @@ public final class LateDevice implements Device {
 
   @Override
   public void close() {
-    boolean drained = done == queued;
+    boolean drained = done == queued && copies.isEmpty();
     real.close();
     pinned.close();
     if (!drained) {

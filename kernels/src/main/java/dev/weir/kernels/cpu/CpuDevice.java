@@ -1,11 +1,13 @@
 package dev.weir.kernels.cpu;
 
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceBuffer;
 import dev.weir.kernels.DeviceMemoryException;
+import dev.weir.kernels.HostBlockCopies;
 import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.Kernels;
 import dev.weir.kernels.KvArena;
@@ -35,6 +37,7 @@ public final class CpuDevice implements Device {
   private final Isa isa;
   private final int threads;
   private final CpuKernels kernels;
+  private final BlockCopies copies;
   private final Map<Long, Arena> allocations = new HashMap<>();
   private long allocatedBytes;
   private long peakBytes;
@@ -45,6 +48,8 @@ public final class CpuDevice implements Device {
     this.isa = isa;
     this.threads = threads;
     this.kernels = new CpuKernels(handle);
+    // The order inside a head's tile is the instruction level's own.
+    copies = new HostBlockCopies(this, peer -> peer instanceof CpuDevice other && other.isa == isa);
   }
 
   /** Why there are no native kernels in this process; empty where there are. */
@@ -218,6 +223,21 @@ public final class CpuDevice implements Device {
   @Override
   public Completion completion() {
     return Completion.DONE;
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    return map(bytes, purpose);
+  }
+
+  @Override
+  public BlockCopies copies() {
+    return copies;
+  }
+
+  @Override
+  public boolean lost() {
+    return false;
   }
 
   @Override

@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * knows when the device is lost: after that nothing is asked of it any more.
  */
 final class Context implements AutoCloseable {
+  private static final int NO_FLAGS = 0;
+
   private final int ordinal;
   private final int device;
   private final long handle;
@@ -52,6 +54,12 @@ final class Context implements AutoCloseable {
    * @throws DeviceLostException if the device failed before
    */
   void enter() {
+    requireUsable();
+    check(HotCalls.setContext(handle), "cuCtxSetCurrent", "this thread");
+  }
+
+  /** Throws where {@link #enter} would; asks nothing of the driver. */
+  void requireUsable() {
     if (closed) {
       throw new IllegalStateException("cuda:" + ordinal + " is closed");
     }
@@ -59,7 +67,11 @@ final class Context implements AutoCloseable {
     if (failure != null) {
       throw lostSince(failure);
     }
-    check(HotCalls.setContext(handle), "cuCtxSetCurrent", "this thread");
+  }
+
+  /** The driver's {@code CUcontext}. */
+  long handle() {
+    return handle;
   }
 
   /** Whether the device failed for good. */
@@ -110,6 +122,41 @@ final class Context implements AutoCloseable {
           "cuDeviceGetAttribute",
           "the device's properties");
       return value.get(JAVA_INT, 0);
+    }
+  }
+
+  /** The number of the least priority of streams. */
+  int leastPriority() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment least = arena.allocate(JAVA_INT);
+      MemorySegment greatest = arena.allocate(JAVA_INT);
+      check(
+          CudaDriver.cuCtxGetStreamPriorityRange(least, greatest),
+          "cuCtxGetStreamPriorityRange",
+          "the device's properties");
+      return least.get(JAVA_INT, 0);
+    }
+  }
+
+  /**
+   * Asks for direct access to another device's memory. Where there is none nothing fails: copies
+   * between the two are slower.
+   */
+  void reach(Context other) {
+    enter();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment reachable = arena.allocate(JAVA_INT);
+      check(
+          CudaDriver.cuDeviceCanAccessPeer(reachable, device, other.device),
+          "cuDeviceCanAccessPeer",
+          "the device's properties");
+      if (reachable.get(JAVA_INT, 0) == 0) {
+        return;
+      }
+    }
+    int result = CudaDriver.cuCtxEnablePeerAccess(MemorySegment.ofAddress(other.handle), NO_FLAGS);
+    if (DriverErrors.isSticky(result)) {
+      throw failure(result, "cuCtxEnablePeerAccess", other.toString());
     }
   }
 

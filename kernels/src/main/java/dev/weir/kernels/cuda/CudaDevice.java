@@ -2,6 +2,7 @@ package dev.weir.kernels.cuda;
 
 import dev.weir.bindings.CudaDriverLibrary;
 import dev.weir.bindings.cuda.CudaDriver;
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
@@ -30,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * An NVIDIA GPU. Weights are BF16 or F16, activations and the cache of the same type; norms, biases
  * and logits are F32. Ops return as soon as they are enqueued on the device's stream; their faults
- * show at the next {@link Completion#await}.
+ * show at the next {@link Completion#await} or {@link Completion#done}.
  *
  * <p>A fault of a kernel, or of the hardware, loses the device: every call after it throws a {@link
  * DeviceLostException} that names the first failure.
@@ -64,6 +65,7 @@ public final class CudaDevice implements Device {
   private @Nullable WeightPacker packer;
   private @Nullable CudaKernels kernels;
   private @Nullable RecordedSteps recorded;
+  private @Nullable CudaBlockCopies copies;
   private boolean closed;
 
   private CudaDevice(int ordinal, Context context, Availability.Properties properties) {
@@ -183,6 +185,7 @@ public final class CudaDevice implements Device {
     if (steps != null) {
       steps.forgetAll();
     }
+    finishCopies();
     memory.free(buffer);
   }
 
@@ -206,14 +209,20 @@ public final class CudaDevice implements Device {
   @Override
   public void download(Staging staging, long bytes, Completion completion) {
     Objects.checkFromIndexSize(0, bytes, staging.device().bytes());
-    if (!(completion instanceof Event event) || event.context() != context) {
-      throw new IllegalArgumentException("a completion of another device");
-    }
+    Event event = own(completion);
     context.enter();
     if (bytes > 0) {
       stream.copyOut(staging.host().address(), staging.device().address(), bytes, DOWNLOAD);
     }
     event.record(stream);
+  }
+
+  /** The event behind a completion of this device. */
+  Event own(Completion completion) {
+    if (!(completion instanceof Event event) || event.context() != context) {
+      throw new IllegalArgumentException("a completion of another device");
+    }
+    return event;
   }
 
   @Override
@@ -222,6 +231,28 @@ public final class CudaDevice implements Device {
     Event event = new Event(context, "a step");
     events.add(event);
     return event;
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    context.enter();
+    return memory.hostMemory(bytes, purpose);
+  }
+
+  @Override
+  public BlockCopies copies() {
+    CudaBlockCopies opened = copies;
+    if (opened == null) {
+      context.enter();
+      opened = new CudaBlockCopies(this);
+      copies = opened;
+    }
+    return opened;
+  }
+
+  @Override
+  public boolean lost() {
+    return context.isLost();
   }
 
   @Override
@@ -270,7 +301,8 @@ public final class CudaDevice implements Device {
     bounce.read(buffer.address() + offset, destination);
   }
 
-  private static DeviceBuffer own(Buffer buffer) {
+  /** Throws for memory of another kind of device. */
+  static DeviceBuffer own(Buffer buffer) {
     return switch (buffer) {
       case DeviceBuffer device -> device;
       case HostBuffer host ->
@@ -353,12 +385,23 @@ public final class CudaDevice implements Device {
     if (steps != null) {
       steps.forgetAll();
     }
+    CudaBlockCopies opened = copies;
+    if (opened != null) {
+      opened.close();
+    }
     events.forEach(Event::close);
     bounce.close();
     memory.close();
     modules.values().forEach(Module::close);
     stream.close();
     context.close();
+  }
+
+  private void finishCopies() {
+    CudaBlockCopies opened = copies;
+    if (opened != null) {
+      opened.synchronize();
+    }
   }
 
   /**
@@ -371,6 +414,7 @@ public final class CudaDevice implements Device {
     try {
       context.enter();
       stream.synchronize("closing");
+      finishCopies();
     } catch (CudaException | DeviceLostException e) {
       LOG.log(System.Logger.Level.WARNING, name + " failed before it was closed", e);
     }

@@ -23,6 +23,7 @@ final class CudaMemory implements AutoCloseable {
   private final Context context;
   private final Stream stream;
   private final Map<Long, Allocation> allocations = new HashMap<>();
+  private final Arena hostMemory = Arena.ofShared();
   private long allocatedBytes;
 
   CudaMemory(Context context, Stream stream) {
@@ -99,6 +100,15 @@ final class CudaMemory implements AutoCloseable {
    * as {@code arena}.
    */
   static MemorySegment pinned(Context context, long bytes, Arena arena, String purpose) {
+    return pin(context, bytes, arena, purpose).fill(ZERO);
+  }
+
+  /** Pinned host memory that lives as long as this. To zero gigabytes would take seconds. */
+  MemorySegment hostMemory(long bytes, String purpose) {
+    return pin(context, bytes, hostMemory, purpose);
+  }
+
+  private static MemorySegment pin(Context context, long bytes, Arena arena, String purpose) {
     if (bytes < 1) {
       throw new IllegalArgumentException(purpose + ": cannot allocate " + bytes + " bytes");
     }
@@ -113,10 +123,7 @@ final class CudaMemory implements AutoCloseable {
                 bytes, purpose));
       }
       context.check(result, "cuMemHostAlloc", purpose);
-      MemorySegment memory =
-          pointer.get(ADDRESS, 0).reinterpret(bytes, arena, CudaMemory::releasePinned);
-      memory.fill(ZERO);
-      return memory;
+      return pointer.get(ADDRESS, 0).reinterpret(bytes, arena, CudaMemory::releasePinned);
     }
   }
 
@@ -154,5 +161,6 @@ final class CudaMemory implements AutoCloseable {
         });
     allocations.clear();
     allocatedBytes = 0;
+    hostMemory.close();
   }
 }

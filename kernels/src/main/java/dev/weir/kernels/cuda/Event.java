@@ -9,9 +9,11 @@ import java.lang.foreign.MemorySegment;
 
 /** A point in a stream that the host can wait for. */
 final class Event implements Completion, AutoCloseable {
+  private static final int NOT_READY = CudaDriver.CUDA_ERROR_NOT_READY();
+
   private final Context context;
   private final long handle;
-  private final String purpose;
+  private String purpose;
   private boolean closed;
 
   /**
@@ -36,6 +38,12 @@ final class Event implements Completion, AutoCloseable {
 
   /** Marks what the stream holds now; {@link #await} then waits for all of it. */
   void record(Stream stream) {
+    record(stream, purpose);
+  }
+
+  /** The same for another purpose than before. */
+  void record(Stream stream, String purpose) {
+    this.purpose = purpose;
     context.check(HotCalls.recordEvent(handle, stream.handle()), "cuEventRecord", purpose);
   }
 
@@ -44,6 +52,23 @@ final class Event implements Completion, AutoCloseable {
   public void await() {
     context.enter();
     context.check(HotCalls.awaitEvent(handle), "cuEventSynchronize", purpose);
+  }
+
+  /** True where nothing was ever marked. */
+  @Override
+  public boolean done() {
+    context.enter();
+    int result = HotCalls.queryEvent(handle);
+    if (result == NOT_READY) {
+      return false;
+    }
+    context.check(result, "cuEventQuery", purpose);
+    return true;
+  }
+
+  /** Keeps what is enqueued on the stream from now on until what was marked is done. */
+  void holdBack(Stream stream) {
+    context.check(HotCalls.waitEvent(stream.handle(), handle), "cuStreamWaitEvent", purpose);
   }
 
   @Override

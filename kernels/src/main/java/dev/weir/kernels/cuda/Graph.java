@@ -59,6 +59,7 @@ final class Graph implements AutoCloseable {
   /** Enqueues all of it. */
   void launch(Stream stream) {
     context.check(HotCalls.launchGraph(executable, stream.handle()), "cuGraphLaunch", PURPOSE);
+    stream.launched(PURPOSE);
   }
 
   @Override

@@ -37,6 +37,24 @@ final class HotCalls {
   private static final MethodHandle AWAIT_EVENT =
       bind(CudaDriver.cuEventSynchronize$address(), JAVA_LONG);
 
+  private static final MethodHandle QUERY_EVENT =
+      bind(CudaDriver.cuEventQuery$address(), JAVA_LONG);
+
+  private static final MethodHandle WAIT_EVENT =
+      bind(CudaDriver.cuStreamWaitEvent$address(), JAVA_LONG, JAVA_LONG, JAVA_INT);
+
+  private static final MethodHandle COPY_PEER =
+      bind(
+          CudaDriver.cuMemcpyPeerAsync$address(),
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG);
+
+  private static final int NO_FLAGS = 0;
+
   private HotCalls() {}
 
   static int setContext(long context) {
@@ -90,6 +108,38 @@ final class HotCalls {
   static int awaitEvent(long event) {
     try {
       return (int) AWAIT_EVENT.invokeExact(event);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  static int queryEvent(long event) {
+    try {
+      return (int) QUERY_EVENT.invokeExact(event);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  static int waitEvent(long stream, long event) {
+    try {
+      return (int) WAIT_EVENT.invokeExact(stream, event, NO_FLAGS);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  static int copyPeer(
+      long destination,
+      long destinationContext,
+      long source,
+      long sourceContext,
+      long bytes,
+      long stream) {
+    try {
+      return (int)
+          COPY_PEER.invokeExact(
+              destination, destinationContext, source, sourceContext, bytes, stream);
     } catch (Throwable e) {
       throw unexpected(e);
     }

@@ -17,6 +17,7 @@ final class Stream implements AutoCloseable {
   private final Context context;
   private final long handle;
   private final boolean blocking;
+  private long enqueued;
   private boolean closed;
 
   /**
@@ -24,17 +25,26 @@ final class Stream implements AutoCloseable {
    *     made it
    */
   Stream(Context context, boolean blocking) {
+    this(context, blocking, NORMAL_PRIORITY);
+  }
+
+  private Stream(Context context, boolean blocking, int priority) {
     this.context = context;
     this.blocking = blocking;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment created = arena.allocate(ADDRESS);
       context.check(
           CudaDriver.cuStreamCreateWithPriority(
-              created, CudaDriver.CU_STREAM_NON_BLOCKING(), NORMAL_PRIORITY),
+              created, CudaDriver.CU_STREAM_NON_BLOCKING(), priority),
           "cuStreamCreateWithPriority",
           "a stream");
       handle = created.get(ADDRESS, 0).address();
     }
+  }
+
+  /** A queue whose work gives way to that of other streams. */
+  static Stream ofLeastPriority(Context context) {
+    return new Stream(context, false, context.leastPriority());
   }
 
   Context context() {
@@ -55,8 +65,17 @@ final class Stream implements AutoCloseable {
     context.check(CudaDriver.cuStreamSynchronize(pointer()), "cuStreamSynchronize", purpose);
   }
 
-  /** Called after a kernel was enqueued. */
+  /**
+   * How often something was enqueued here that may write device memory: as long as this stays, an
+   * event that was recorded meanwhile stands for all of it.
+   */
+  long enqueued() {
+    return enqueued;
+  }
+
+  /** Called after a kernel or a graph was enqueued. */
   void launched(String kernel) {
+    enqueued++;
     if (blocking) {
       synchronize(kernel);
     }
@@ -64,12 +83,14 @@ final class Stream implements AutoCloseable {
 
   /** Zeroes device memory. */
   void zero(long address, long bytes, String purpose) {
+    enqueued++;
     context.check(
         CudaDriver.cuMemsetD8Async(address, ZERO, bytes, pointer()), "cuMemsetD8Async", purpose);
   }
 
   /** Copies pinned host memory, which must stay as it is until the copy is done, to the device. */
   void copyIn(long destination, long pinned, long bytes, String purpose) {
+    enqueued++;
     context.check(
         HotCalls.copyIn(destination, pinned, bytes, handle), "cuMemcpyHtoDAsync", purpose);
   }

@@ -1,10 +1,12 @@
 package dev.weir.kernels.reference;
 
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceMemoryException;
+import dev.weir.kernels.HostBlockCopies;
 import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.Kernels;
 import dev.weir.kernels.KvArena;
@@ -30,6 +32,8 @@ public final class ReferenceDevice implements Device {
 
   private final Map<Long, Arena> arenas = new HashMap<>();
   private final Kernels kernels = new ReferenceKernels();
+  private final BlockCopies copies =
+      new HostBlockCopies(this, peer -> peer instanceof ReferenceDevice);
 
   private ReferenceDevice() {}
 
@@ -110,6 +114,21 @@ public final class ReferenceDevice implements Device {
   @Override
   public Completion completion() {
     return Completion.DONE;
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    return allocate(bytes, purpose).segment();
+  }
+
+  @Override
+  public BlockCopies copies() {
+    return copies;
+  }
+
+  @Override
+  public boolean lost() {
+    return false;
   }
 
   @Override
