@@ -58,6 +58,12 @@ final class Context implements AutoCloseable {
     check(HotCalls.setContext(handle), "cuCtxSetCurrent", "this thread");
   }
 
+  /** The same to give back what the device holds, were it lost. */
+  void enterToClose() {
+    // A lost device refuses even this, and all that follows.
+    int ignored = HotCalls.setContext(handle);
+  }
+
   /** Throws where {@link #enter} would; asks nothing of the driver. */
   void requireUsable() {
     if (closed) {

@@ -381,6 +381,7 @@ public final class CudaDevice implements Device {
     }
     closed = true;
     finish();
+    context.enterToClose();
     RecordedSteps steps = recorded;
     if (steps != null) {
       steps.forgetAll();
