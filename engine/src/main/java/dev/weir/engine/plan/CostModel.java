@@ -6,8 +6,17 @@ package dev.weir.engine.plan;
  * Theory, ch. 10), so it follows a machine that warms up or is shared. Times are in nanoseconds.
  * One model per device; not thread-safe.
  *
- * <p>Predictions never use a negative coefficient: with little variety in the steps so far the fit
- * may explain one term by another, and a planner must not be told that more work takes less time.
+ * <p>What is fitted is the relative error: a short step of decode rows counts as much as a long one
+ * full of prefill. A step is weighed by its measured time, or (once predictions are worth
+ * something) its predicted time if that is longer. So one that took ρ times its prediction pulls
+ * with (1 − 1/ρ)/ρ, never more than a quarter, and less the worse it was disturbed (a collection,
+ * another process). Where all of a run of steps are far off to the same side the machine has
+ * changed, most likely in everything alike: the whole model is scaled.
+ *
+ * <p>No coefficient is ever negative: with little variety in the steps so far the fit would explain
+ * one term by another, and a planner must not be told that more work takes less time. And no chunk
+ * is called affordable that is much larger than what was measured ({@link #GROWTH}): while only
+ * decode rows were seen, nothing is known about prefill.
  */
 public final class CostModel {
   private static final int TERMS = 4;
@@ -19,42 +28,59 @@ public final class CostModel {
   private static final double FORGETTING = 0.995;
 
   /**
-   * Variance of the coefficients (in units of the scaled terms) before anything was measured: they
-   * may be anything.
+   * Variance of the coefficients (of scaled terms, in units of the first step's time) before
+   * anything was measured: they may be anything.
    */
   private static final double INITIAL_VARIANCE = 1e6;
 
   /**
-   * Variance is not let grow beyond this while steps are all alike, or one odd step could throw the
-   * fit anywhere.
+   * Variance is not let grow beyond this while steps are all alike: what was learnt about a block
+   * of tokens is not thrown over by the noise of a step with one token more.
    */
-  private static final double MAX_VARIANCE = 1e8;
+  private static final double MAX_VARIANCE = 1e4;
 
-  /**
-   * A step that took this many times its prediction was disturbed (a collection, another process) …
-   */
-  private static final double OUTLIER = 4;
+  /** A step this many times slower or faster than predicted is far off … */
+  private static final double FAR_OFF = 1.5;
 
-  /** … unless this many in a row say the same: then the machine has changed. */
-  private static final int OUTLIERS_BELIEVED = 8;
+  /** … and this many in a row say that the machine has changed. */
+  private static final int BELIEVED = 8;
 
-  /** Steps that are learnt from before any is called an outlier. */
+  /** Before that many steps the model is still finding its shape. */
   private static final int TRUSTED_AFTER = 16;
 
-  // Terms are scaled to be of order one for ordinary steps, times to milliseconds, for a
-  // well-conditioned fit.
+  /** A chunk may be this many times larger than what was measured, in tokens and in pairs. */
+  private static final double GROWTH = 4;
+
+  /** A chunk that may always be tried. */
+  private static final int TRIAL = 16;
+
+  // Terms are scaled to be of order one for ordinary steps, for a well-conditioned fit.
   private static final double TOKENS_SCALE = 1.0 / 64;
   private static final double PAIRS_SCALE = 1.0 / (64 * 1024);
   private static final double CONTEXT_SCALE = 1.0 / (8 * 1024);
-  private static final double NANOS_PER_UNIT = 1e6;
 
-  private final double[] coefficients = new double[TERMS];
+  private final double[] fitted = new double[TERMS];
   private final double[][] covariance = new double[TERMS][TERMS];
+
+  /** Not negative. */
+  private final double[] coefficients = new double[TERMS];
+
+  private final double[][] conditional = new double[TERMS][TERMS];
   private final double[] terms = new double[TERMS];
   private final double[] gain = new double[TERMS];
   private final double[] projected = new double[TERMS];
+
+  /** The first step's time: what coefficients are counted in. */
+  private double unitNanos;
+
   private int learnt;
-  private int outliers;
+  private int mostTokens;
+  private double mostPairs;
+
+  /** How many steps in a row were far off to the same side, and the one nearest to 1 of them. */
+  private int farOff;
+
+  private double nearest;
 
   public CostModel() {
     for (int i = 0; i < TERMS; i++) {
@@ -69,15 +95,11 @@ public final class CostModel {
 
   /** Predicted nanoseconds of a step. */
   public double predict(StepWork work) {
-    return predict(work.tokens(), work.prefillPairs(), work.decodeContext());
-  }
-
-  private double predict(double tokens, double prefillPairs, double decodeContext) {
-    return NANOS_PER_UNIT
-        * (Math.max(0, coefficients[0])
-            + Math.max(0, coefficients[1]) * tokens * TOKENS_SCALE
-            + Math.max(0, coefficients[2]) * prefillPairs * PAIRS_SCALE
-            + Math.max(0, coefficients[3]) * decodeContext * CONTEXT_SCALE);
+    return unitNanos
+        * (coefficients[0]
+            + coefficients[1] * work.tokens() * TOKENS_SCALE
+            + coefficients[2] * work.prefillPairs() * PAIRS_SCALE
+            + coefficients[3] * work.decodeContext() * CONTEXT_SCALE);
   }
 
   /** Predicted nanoseconds that a prefill chunk adds to a step. */
@@ -95,46 +117,91 @@ public final class CostModel {
     if (nanos <= 0) {
       return 0;
     }
+    int known = Math.min(limit, Math.max(TRIAL, explored(prefix)));
     double quadratic = perPair() / 2;
     double linear = perToken() + perPair() * prefix;
-    double length;
-    if (quadratic * limit * limit + linear * limit <= nanos) {
-      return limit;
-    } else if (quadratic <= 0) {
-      length = nanos / linear;
-    } else {
-      // The form that does not cancel when the quadratic term is tiny.
-      length = 2 * nanos / (linear + Math.sqrt(linear * linear + 4 * quadratic * nanos));
+    if (quadratic * known * known + linear * known <= nanos) {
+      return known;
     }
-    return (int) Math.min(limit, Math.floor(length));
+    return (int) Math.min(known, root(quadratic, linear, nanos));
+  }
+
+  /** The longest chunk that is not much larger than what was measured. */
+  private int explored(int prefix) {
+    return (int) Math.min(GROWTH * mostTokens, root(0.5, prefix, GROWTH * mostPairs));
+  }
+
+  /** The positive root of {@code quadratic·x² + linear·x = value}; 0 if there is none. */
+  private static double root(double quadratic, double linear, double value) {
+    // The form that does not cancel when the quadratic term is tiny.
+    double divisor = linear + Math.sqrt(linear * linear + 4 * quadratic * value);
+    return divisor > 0 ? 2 * value / divisor : 0;
   }
 
   private double perToken() {
-    return NANOS_PER_UNIT * Math.max(0, coefficients[1]) * TOKENS_SCALE;
+    return unitNanos * coefficients[1] * TOKENS_SCALE;
   }
 
   private double perPair() {
-    return NANOS_PER_UNIT * Math.max(0, coefficients[2]) * PAIRS_SCALE;
+    return unitNanos * coefficients[2] * PAIRS_SCALE;
   }
 
-  /** Learns from a step that took {@code nanos}. */
+  /**
+   * Learns from a step.
+   *
+   * @param nanos what it took, above 0; others are not believed
+   */
   public void learn(StepWork work, double nanos) {
-    double predicted = predict(work);
-    boolean outlier = learnt >= TRUSTED_AFTER && nanos > OUTLIER * predicted;
-    if (outlier && ++outliers < OUTLIERS_BELIEVED) {
+    if (!(nanos > 0)) {
       return;
     }
-    outliers = 0;
+    if (learnt == 0) {
+      unitNanos = nanos;
+    }
+    boolean trusted = learnt >= TRUSTED_AFTER;
+    if (trusted) {
+      followChange(nanos / predict(work));
+    }
     learnt++;
+    mostTokens = Math.max(mostTokens, work.tokens());
+    mostPairs = Math.max(mostPairs, work.prefillPairs());
+    double weight = unitNanos / (trusted ? Math.max(nanos, predict(work)) : nanos);
+    terms[0] = weight;
+    terms[1] = weight * work.tokens() * TOKENS_SCALE;
+    terms[2] = weight * work.prefillPairs() * PAIRS_SCALE;
+    terms[3] = weight * work.decodeContext() * CONTEXT_SCALE;
+    fit(weight * nanos / unitNanos);
+    keepPositive();
+  }
 
-    terms[0] = 1;
-    terms[1] = work.tokens() * TOKENS_SCALE;
-    terms[2] = work.prefillPairs() * PAIRS_SCALE;
-    terms[3] = work.decodeContext() * CONTEXT_SCALE;
-    double error = nanos / NANOS_PER_UNIT;
+  /** Scales the model once a run of steps agrees that it is far off, by what all of them say. */
+  private void followChange(double ratio) {
+    boolean slower = ratio > FAR_OFF;
+    boolean faster = ratio < 1 / FAR_OFF;
+    boolean sameSide = farOff > 0 && (slower ? nearest > 1 : nearest < 1);
+    if (!slower && !faster) {
+      farOff = 0;
+    } else if (!sameSide) {
+      farOff = 1;
+      nearest = ratio;
+    } else {
+      farOff++;
+      nearest = slower ? Math.min(nearest, ratio) : Math.max(nearest, ratio);
+    }
+    if (farOff == BELIEVED) {
+      farOff = 0;
+      for (int i = 0; i < TERMS; i++) {
+        fitted[i] *= nearest;
+      }
+      keepPositive();
+    }
+  }
+
+  private void fit(double measured) {
+    double error = measured;
     double denominator = FORGETTING;
     for (int i = 0; i < TERMS; i++) {
-      error -= coefficients[i] * terms[i];
+      error -= fitted[i] * terms[i];
       projected[i] = 0;
       for (int j = 0; j < TERMS; j++) {
         projected[i] += covariance[i][j] * terms[j];
@@ -143,7 +210,7 @@ public final class CostModel {
     }
     for (int i = 0; i < TERMS; i++) {
       gain[i] = projected[i] / denominator;
-      coefficients[i] += gain[i] * error;
+      fitted[i] += gain[i] * error;
     }
     for (int i = 0; i < TERMS; i++) {
       for (int j = 0; j < TERMS; j++) {
@@ -152,5 +219,44 @@ public final class CostModel {
         covariance[i][j] = grow ? next / FORGETTING : next;
       }
     }
+  }
+
+  /**
+   * The coefficients to predict with: those of the fit or, where some of these are negative, of the
+   * best fit in which they are 0, which moves the others by their covariance. The fit itself goes
+   * on as it is: it may need what it has seen to come back.
+   */
+  private void keepPositive() {
+    System.arraycopy(fitted, 0, coefficients, 0, TERMS);
+    for (int i = 0; i < TERMS; i++) {
+      System.arraycopy(covariance[i], 0, conditional[i], 0, TERMS);
+    }
+    for (int worst = mostNegative(); worst >= 0; worst = mostNegative()) {
+      double variance = conditional[worst][worst];
+      double excess = coefficients[worst] / variance;
+      System.arraycopy(conditional[worst], 0, projected, 0, TERMS);
+      for (int i = 0; i < TERMS; i++) {
+        coefficients[i] -= excess * projected[i];
+        for (int j = 0; j < TERMS; j++) {
+          conditional[i][j] -= projected[i] * projected[j] / variance;
+        }
+      }
+      coefficients[worst] = 0;
+      conditional[worst][worst] = 0; // stays 0
+    }
+  }
+
+  private int mostNegative() {
+    int worst = -1;
+    for (int i = 0; i < TERMS; i++) {
+      if (coefficients[i] < 0) {
+        if (conditional[i][i] <= 0) {
+          coefficients[i] = 0; // was made 0 before
+        } else if (worst < 0 || coefficients[i] < coefficients[worst]) {
+          worst = i;
+        }
+      }
+    }
+    return worst;
   }
 }

@@ -83,20 +83,6 @@ class StepPlannerTest {
         .isCloseTo(Machine.ORDINARY.nanos(work), Percentage.withPercentage(1));
   }
 
-  @Test
-  void aSingleDisturbedStepIsNotBelievedAChangedMachineIs() {
-    teach(Machine.ORDINARY);
-    StepWork work = new StepWork();
-    work.addDecode(1000);
-    double before = cost.predict(work);
-    cost.learn(work, before * 50);
-    assertThat(cost.predict(work)).isEqualTo(before);
-    for (int i = 0; i < 400; i++) {
-      cost.learn(work, before * 5);
-    }
-    assertThat(cost.predict(work)).isCloseTo(before * 5, Percentage.withPercentage(5));
-  }
-
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
   void underRandomLoadEveryDecodeRowIsInEveryStepAndEveryPromptIsFinished(long seed) {
