@@ -11,8 +11,9 @@ package dev.weir.engine.plan;
  * tenant longer or shorter turns; every turn is some tokens, so nobody starves.
  *
  * <p>At most {@code maxPrefills} prompts are in progress at a time; others start when one of these
- * is done. Prompts with no more than a quantum left do not count: they are done at once, and need
- * not wait for long ones. Nothing is allocated after construction.
+ * is done, first those of the tenant that has the fewest in progress, then of the one that started
+ * none for longest. Prompts with no more than a quantum left do not count: they are done at once,
+ * and need not wait for long ones. Nothing is allocated after construction.
  */
 final class PrefillOrder {
   private static final int NONE = -1;
@@ -36,6 +37,12 @@ final class PrefillOrder {
   private final int[] heads;
 
   private final int[] unhindered;
+
+  /** Of a tenant's long prompts: how many are in progress, how many not begun, when one began. */
+  private final int[] longStarted;
+
+  private final int[] longWaiting;
+  private final long[] lastStart;
   private final int[] nexts;
 
   /** The tenants that had something waiting when this step began. */
@@ -44,6 +51,11 @@ final class PrefillOrder {
   private int tenantCount;
   private int waitingCount;
   private int inProgress;
+
+  /** The tenant that may begin a long prompt now. */
+  private int starter;
+
+  private long starts;
   private long round;
   private long served;
   private int turn;
@@ -60,6 +72,9 @@ final class PrefillOrder {
     quanta = new int[tenants];
     heads = new int[tenants];
     unhindered = new int[tenants];
+    longStarted = new int[tenants];
+    longWaiting = new int[tenants];
+    lastStart = new long[tenants];
     this.tenants = new int[tenants];
     nexts = new int[capacity];
     this.maxPrefills = maxPrefills;
@@ -88,9 +103,17 @@ final class PrefillOrder {
       nexts[entry] = heads[tenant];
       heads[tenant] = entry;
       quanta[tenant] = Math.max(quanta[tenant], quantum(demand.priority(entry)));
-      unhindered[tenant] += unhindered(demand, entry) ? 1 : 0;
-      inProgress += demand.started(entry) && isLong(demand, entry) ? 1 : 0;
+      if (!unhindered(demand, entry)) {
+        longWaiting[tenant]++;
+      } else {
+        unhindered[tenant]++;
+        if (isLong(demand, entry)) {
+          longStarted[tenant]++;
+          inProgress++;
+        }
+      }
     }
+    starter = starter();
   }
 
   private void begin(int tenant) {
@@ -101,6 +124,8 @@ final class PrefillOrder {
     heads[tenant] = NONE;
     quanta[tenant] = 0;
     unhindered[tenant] = 0;
+    longStarted[tenant] = 0;
+    longWaiting[tenant] = 0;
     tenants[tenantCount++] = tenant;
   }
 
@@ -119,7 +144,7 @@ final class PrefillOrder {
     int best = NONE;
     long bestKey = Long.MAX_VALUE;
     for (int entry = heads[tenant]; entry != NONE; entry = nexts[entry]) {
-      if (inProgress < maxPrefills || unhindered(demand, entry)) {
+      if (tenant == starter || unhindered(demand, entry)) {
         long key =
             demand.pending(entry)
                 - (served - demand.waitingSince(entry))
@@ -139,9 +164,16 @@ final class PrefillOrder {
     served += tokens;
     deficits[tenant] -= tokens;
     servedIn[tenant] = round;
-    inProgress += unhindered(demand, entry) ? 0 : 1;
-    unhindered[tenant] -= unhindered(demand, entry) ? 1 : 0;
     waitingCount--;
+    if (unhindered(demand, entry)) {
+      unhindered[tenant]--;
+    } else {
+      longWaiting[tenant]--;
+      longStarted[tenant]++;
+      inProgress++;
+      lastStart[tenant] = ++starts;
+      starter = starter();
+    }
     if (heads[tenant] == entry) {
       heads[tenant] = nexts[entry];
       return;
@@ -162,13 +194,30 @@ final class PrefillOrder {
     return demand.pending(entry) > QUANTUM;
   }
 
-  /** Whether an entry may run however many are in progress. */
+  /** Whether an entry may run however many are in progress; else it is long and not begun. */
   private static boolean unhindered(StepDemand demand, int entry) {
     return demand.started(entry) || !isLong(demand, entry);
   }
 
   private boolean mayRun(int tenant) {
-    return heads[tenant] != NONE && (inProgress < maxPrefills || unhindered[tenant] > 0);
+    return unhindered[tenant] > 0 || tenant == starter;
+  }
+
+  private int starter() {
+    int best = NONE;
+    for (int i = 0; i < tenantCount && inProgress < maxPrefills; i++) {
+      int tenant = tenants[i];
+      if (longWaiting[tenant] > 0 && (best == NONE || startsBefore(tenant, best))) {
+        best = tenant;
+      }
+    }
+    return best;
+  }
+
+  private boolean startsBefore(int tenant, int other) {
+    return longStarted[tenant] != longStarted[other]
+        ? longStarted[tenant] < longStarted[other]
+        : lastStart[tenant] < lastStart[other];
   }
 
   /** The first tenant from the last turn on that has something to run and is not in debt. */
