@@ -69,6 +69,7 @@ public final class CostModel {
   private final double[] terms = new double[TERMS];
   private final double[] gain = new double[TERMS];
   private final double[] projected = new double[TERMS];
+  private final double[] growth = new double[TERMS];
 
   /** The first step's time: what coefficients are counted in. */
   private double unitNanos;
@@ -213,10 +214,12 @@ public final class CostModel {
       fitted[i] += gain[i] * error;
     }
     for (int i = 0; i < TERMS; i++) {
-      for (int j = 0; j < TERMS; j++) {
-        double next = covariance[i][j] - gain[i] * projected[j];
-        boolean grow = covariance[i][i] < MAX_VARIANCE && covariance[j][j] < MAX_VARIANCE;
-        covariance[i][j] = grow ? next / FORGETTING : next;
+      growth[i] = covariance[i][i] < MAX_VARIANCE ? Math.sqrt(1 / FORGETTING) : 1;
+    }
+    for (int i = 0; i < TERMS; i++) {
+      for (int j = 0; j <= i; j++) { // one half, mirrored: rounding must not make it lopsided
+        covariance[i][j] = (covariance[i][j] - gain[i] * projected[j]) * growth[i] * growth[j];
+        covariance[j][i] = covariance[i][j];
       }
     }
   }
