@@ -20,6 +20,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.StringJoiner;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Model directories of real shapes with random bf16 weights: for speed, where what is said does not
@@ -101,9 +104,13 @@ public enum RandomModel {
   public Path write(Path folder) throws IOException {
     Path model = folder.resolve(option());
     Path weights = model.resolve("model.safetensors");
+    Path tokenizer = model.resolve("tokenizer.json");
     if (!Files.exists(weights)) {
       TinyModel.write(model, DType.BF16, 1); // for its tokenizer
       Files.writeString(model.resolve("config.json"), config);
+      Files.writeString(
+          tokenizer,
+          withWords(Files.readString(tokenizer), ModelConfigReader.read(model).vocabSize()));
       Files.delete(weights);
       Path unfinished = model.resolve("model.safetensors.unfinished");
       writeWeights(unfinished, ModelConfigReader.read(model));
@@ -113,6 +120,21 @@ public enum RandomModel {
       ModelLayout.of(ModelConfigReader.read(model)).validate(checkpoint);
     }
     return model;
+  }
+
+  /**
+   * Gives every token of a vocabulary a text: a server streams nothing for a token that has none.
+   */
+  private static String withWords(String tokenizer, int vocabulary) {
+    JsonNode root = JsonMapper.shared().readTree(tokenizer);
+    ObjectNode words = (ObjectNode) root.path("model").path("vocab");
+    for (JsonNode added : root.path("added_tokens")) {
+      words.put(added.path("content").asString(), added.path("id").asInt());
+    }
+    for (int id = words.size(); id < vocabulary; id++) {
+      words.put("Ġ" + Integer.toString(id, Character.MAX_RADIX), id); // Ġ: a byte-level space
+    }
+    return JsonMapper.shared().writeValueAsString(root);
   }
 
   private static void writeWeights(Path file, ModelConfig config) throws IOException {

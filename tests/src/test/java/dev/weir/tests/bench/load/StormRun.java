@@ -1,32 +1,39 @@
 package dev.weir.tests.bench.load;
 
-import java.util.ArrayList;
-import java.util.Collections;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.DoubleStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a storm did to the streams. Times are in {@link System#nanoTime}.
  *
- * @param arrivals per request of a stream, when its pieces arrived
- * @param begin every stream was running
+ * @param streams per stream, per request of it, when its pieces arrived
+ * @param begin every stream was running, and warm
  * @param sent the long prompts were sent
  * @param answered the last of them had its first token
  * @param end nothing is watched after this
  * @param tokensPerPiece tokens in one piece of this server
  * @param promptTokens of one long prompt, as the server counted them
+ * @param failures requests of the streams that failed
+ * @param workBefore what the engine did from begin to sent, where it tells
+ * @param workDuring … from sent to answered
  */
 record StormRun(
-    List<List<Long>> arrivals,
+    List<List<long[]>> streams,
     long begin,
     long sent,
     long answered,
     long end,
     double tokensPerPiece,
-    int promptTokens) {
+    int promptTokens,
+    List<Failure> failures,
+    @Nullable EngineWork workBefore,
+    @Nullable EngineWork workDuring) {
 
   private static final double NANOS = 1e9;
 
-  /** Tokens per second of all streams together, before the storm. */
+  /** Tokens per second of the median stream, before the storm. */
   double before() {
     return rate(begin, sent);
   }
@@ -41,7 +48,7 @@ record StormRun(
     return rate(answered, end);
   }
 
-  /** The share of their speed that the streams kept. */
+  /** The share of its speed that the median stream kept. */
   double kept() {
     return during() / before();
   }
@@ -51,37 +58,58 @@ record StormRun(
     return (answered - sent) / NANOS;
   }
 
+  /** Tokens per second of the median stream. */
   double rate(long from, long to) {
+    return Values.of(streams.stream().mapToDouble(one -> rate(one, from, to)).toArray()).median();
+  }
+
+  private double rate(List<long[]> stream, long from, long to) {
     long pieces =
-        arrivals.stream().flatMap(List::stream).filter(at -> at >= from && at < to).count();
+        stream.stream()
+            .mapToLong(one -> Arrays.stream(one).filter(t -> t >= from && t < to).count())
+            .sum();
     return pieces * tokensPerPiece / ((to - from) / NANOS);
   }
 
   /**
-   * Gaps between pieces of one stream that overlap a span, ascending, in seconds; one that spans
-   * all of it counts whole.
+   * Seconds between pieces of one request, for gaps that overlap a span; one that spans all of it
+   * counts whole.
    */
-  List<Double> gaps(long from, long to) {
-    List<Double> gaps = new ArrayList<>();
-    for (List<Long> stream : arrivals) {
-      for (int i = 1; i < stream.size(); i++) {
-        if (stream.get(i) >= from && stream.get(i - 1) < to) {
-          gaps.add((stream.get(i) - stream.get(i - 1)) / NANOS);
+  Values gaps(long from, long to) {
+    DoubleStream.Builder gaps = DoubleStream.builder();
+    for (List<long[]> stream : streams) {
+      for (long[] pieces : stream) {
+        for (int i = 1; i < pieces.length; i++) {
+          if (pieces[i] >= from && pieces[i - 1] < to) {
+            gaps.add((pieces[i] - pieces[i - 1]) / NANOS);
+          }
         }
       }
     }
-    Collections.sort(gaps);
-    return gaps;
+    return Values.of(gaps.build().toArray());
   }
 
   /** The longest gap while the prompts were prefilled, as a multiple of the median before. */
   double worstGap() {
-    List<Double> during = gaps(sent, answered);
-    return during.isEmpty() ? Double.NaN : during.getLast() / quantile(gaps(begin, sent), 0.5);
+    return gaps(sent, answered).max() / gaps(begin, sent).median();
   }
 
-  /** A quantile of ascending values; NaN if there are none. */
-  static double quantile(List<Double> sorted, double q) {
-    return sorted.isEmpty() ? Double.NaN : sorted.get((int) Math.round(q * (sorted.size() - 1)));
+  /**
+   * The prompts' own time as a multiple of what it must be by the balance; NaN where the engine
+   * tells nothing.
+   *
+   * @param inflation how much longer a step may take on average, as a factor
+   */
+  double balance(double inflation) {
+    return workBefore == null || workDuring == null
+        ? Double.NaN
+        : promptSeconds() / workDuring.balanced(workBefore.secondsPerStep(), inflation);
+  }
+
+  /** How much longer the engine's steps took on average while the prompts were prefilled. */
+  double stepInflation() {
+    return workBefore == null || workDuring == null
+        ? Double.NaN
+        : workDuring.secondsPerStep() / workBefore.secondsPerStep();
   }
 }

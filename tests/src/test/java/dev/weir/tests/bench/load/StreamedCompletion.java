@@ -5,53 +5,42 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.util.ArrayList;
+import java.net.http.HttpTimeoutException;
+import java.util.Arrays;
 import java.util.Iterator;
-import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 
 /**
- * One streamed completion of a prompt of token ids: when each piece arrived, how it ended. A piece
- * is a chunk of the answer, which is one token on most servers; {@code usage} says how many they
- * were.
+ * One streamed completion: when each piece of it arrived, and how it ended. A piece is a chunk that
+ * carries text, which is one token on most servers; {@code usage} says how many tokens they were.
+ * Each has a virtual thread of its own.
  */
 final class StreamedCompletion {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final String DATA = "data:";
-  private static final String DONE = "[DONE]";
+  private static final int OK = 200;
 
   private final Target target;
-  private final Body body;
-  private final List<Long> arrivals = new ArrayList<>();
+  private final Ask ask;
   private final Thread thread;
+  private final StreamReader reader = new StreamReader();
   private volatile boolean stopped;
-  private volatile @Nullable String error;
-  private int promptTokens;
-  private int outputTokens;
+  private volatile @Nullable Failure failure;
+  private volatile long sent;
+  private long[] arrivals = new long[64];
+  private int count;
 
-  private record Body(
-      String model,
-      int[] prompt,
-      int max_tokens,
-      double temperature,
-      boolean stream,
-      boolean ignore_eos,
-      Map<String, Object> stream_options) {}
-
-  private StreamedCompletion(Target target, int[] prompt, int maxTokens) {
+  private StreamedCompletion(Target target, Ask ask) {
     this.target = target;
-    body =
-        new Body(target.model(), prompt, maxTokens, 0, true, true, Map.of("include_usage", true));
+    this.ask = ask;
     thread = Thread.ofVirtual().unstarted(this::run);
   }
 
   /** Sends a request and reads its answer on a thread of its own. */
-  static StreamedCompletion start(Target target, int[] prompt, int maxTokens) {
-    StreamedCompletion completion = new StreamedCompletion(target, prompt, maxTokens);
+  static StreamedCompletion start(Target target, Ask ask) {
+    StreamedCompletion completion = new StreamedCompletion(target, ask);
+    completion.sent = System.nanoTime();
     completion.thread.start();
     return completion;
   }
@@ -59,64 +48,68 @@ final class StreamedCompletion {
   private void run() {
     try {
       HttpRequest.Builder request =
-          HttpRequest.newBuilder(target.url().resolve("/v1/completions"))
+          HttpRequest.newBuilder(target.at(ask.prompt().path()))
               .header("Content-Type", "application/json")
               .timeout(target.patience())
-              .POST(BodyPublishers.ofString(JSON.writeValueAsString(body)));
+              .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(ask.body(target))));
+      if (ask.session() != null) {
+        request.header("X-Session-ID", ask.session());
+      }
       HttpResponse<Stream<String>> response =
           target.client().send(request.build(), BodyHandlers.ofLines());
       try (Stream<String> lines = response.body()) {
-        if (response.statusCode() != 200) {
-          error = "HTTP " + response.statusCode() + ": " + lines.findFirst().orElse("");
-          return;
-        }
-        for (Iterator<String> line = lines.iterator(); !stopped && line.hasNext(); ) {
-          read(line.next());
+        if (response.statusCode() == OK) {
+          read(lines.iterator());
+        } else {
+          fail(Failure.ofStatus(response.statusCode(), lines.findFirst().orElse("")));
         }
       }
-    } catch (IOException | RuntimeException failure) {
-      error = stopped ? null : failure.toString();
+    } catch (HttpTimeoutException late) {
+      fail(new Failure(Failure.Kind.CLIENT_TIMEOUT, "no answer within " + target.patience()));
+    } catch (IOException | RuntimeException broken) {
+      fail(new Failure(Failure.Kind.CONNECTION, broken.toString()));
     } catch (InterruptedException interrupted) {
-      error = null; // stopped while it waited
+      assert stopped : "only stop() interrupts";
     }
   }
 
-  private void read(String line) {
-    if (!line.startsWith(DATA)) {
-      return;
-    }
-    String data = line.substring(DATA.length()).strip();
-    if (data.equals(DONE)) {
-      return;
-    }
-    JsonNode chunk = JSON.readTree(data);
-    if (chunk.has("error")) {
-      error = chunk.get("error").toString();
-      return;
-    }
-    JsonNode choices = chunk.path("choices");
-    boolean last = choices.path(0).path("finish_reason").isString();
-    if (!choices.isEmpty() && !last) {
-      synchronized (arrivals) {
-        arrivals.add(System.nanoTime());
+  private void read(Iterator<String> lines) {
+    while (!stopped && lines.hasNext()) {
+      if (reader.read(lines.next())) {
+        arrived(System.nanoTime());
       }
     }
-    JsonNode usage = chunk.path("usage");
-    if (usage.isObject()) {
-      promptTokens = usage.path("prompt_tokens").asInt(0);
-      outputTokens = usage.path("completion_tokens").asInt(0);
+    if (reader.failure() != null) {
+      fail(reader.failure());
+    } else if (!reader.complete()) {
+      fail(new Failure(Failure.Kind.CUT_OFF, "the stream ended without [DONE]"));
     }
   }
 
-  /** Closes the connection; the server should give up the request. */
+  private void fail(Failure cause) {
+    failure = stopped ? null : cause;
+  }
+
+  private synchronized void arrived(long now) {
+    if (count == arrivals.length) {
+      arrivals = Arrays.copyOf(arrivals, 2 * count);
+    }
+    arrivals[count++] = now;
+  }
+
+  /** Closes the connection, on which a server should give up the request. */
   void stop() {
     stopped = true;
     thread.interrupt();
   }
 
-  /** Waits for the end. */
+  /** Waits for the end; the request fails if it does not come within the target's patience. */
   StreamedCompletion await() throws InterruptedException {
-    thread.join();
+    if (!thread.join(target.patience())) {
+      stop();
+      thread.join();
+      failure = new Failure(Failure.Kind.CLIENT_TIMEOUT, "not done within " + target.patience());
+    }
     return this;
   }
 
@@ -124,23 +117,27 @@ final class StreamedCompletion {
     return thread.isAlive();
   }
 
-  /** When pieces arrived, in order. */
-  List<Long> arrivals() {
-    synchronized (arrivals) {
-      return List.copyOf(arrivals);
-    }
+  /** When it was sent, in {@link System#nanoTime}. */
+  long sent() {
+    return sent;
   }
 
-  /** What went wrong; null if nothing did. */
-  @Nullable String error() {
-    return error;
+  /** When pieces arrived, in {@link System#nanoTime}, in order. */
+  synchronized long[] arrivals() {
+    return Arrays.copyOf(arrivals, count);
   }
 
-  int promptTokens() {
-    return promptTokens;
+  synchronized boolean answered() {
+    return count > 0;
   }
 
-  int outputTokens() {
-    return outputTokens;
+  /** What went wrong; null if nothing did, or it was stopped. */
+  @Nullable Failure failure() {
+    return failure;
+  }
+
+  /** What the stream said; whole once {@link #await} has returned. */
+  StreamReader said() {
+    return reader;
   }
 }

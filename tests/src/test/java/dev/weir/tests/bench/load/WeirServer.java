@@ -12,8 +12,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
-/** Weir in a process of its own, started by the launcher, on a free port. */
+/**
+ * A server under load: Weir in a process of its own, started by the launcher on a free port, or one
+ * that runs already.
+ */
 final class WeirServer implements AutoCloseable {
   static final String MODEL_NAME = "bench";
 
@@ -23,12 +27,17 @@ final class WeirServer implements AutoCloseable {
   private static final Duration START_LIMIT = Duration.ofMinutes(5);
   private static final Duration STOP_LIMIT = Duration.ofSeconds(20);
 
-  private final Process process;
+  private final @Nullable Process process;
   private final URI url;
 
-  private WeirServer(Process process, URI url) {
+  private WeirServer(@Nullable Process process, URI url) {
     this.process = process;
     this.url = url;
+  }
+
+  /** A server that somebody else started and will end. */
+  static WeirServer running(URI url) {
+    return new WeirServer(null, url);
   }
 
   /**
@@ -61,7 +70,7 @@ final class WeirServer implements AutoCloseable {
             .start();
     WeirServer server = new WeirServer(process, URI.create("http://127.0.0.1:" + port));
     try {
-      server.awaitHealth();
+      server.awaitHealth(process);
       return server;
     } catch (RuntimeException | InterruptedException failure) {
       server.close();
@@ -69,7 +78,7 @@ final class WeirServer implements AutoCloseable {
     }
   }
 
-  private void awaitHealth() throws InterruptedException {
+  private void awaitHealth(Process process) throws InterruptedException {
     HttpClient client = HttpClient.newHttpClient();
     HttpRequest health = HttpRequest.newBuilder(url.resolve("/health")).build();
     long until = System.nanoTime() + START_LIMIT.toNanos();
@@ -94,6 +103,9 @@ final class WeirServer implements AutoCloseable {
 
   @Override
   public void close() {
+    if (process == null) {
+      return;
+    }
     process.destroy();
     try {
       if (!process.waitFor(STOP_LIMIT.toMillis(), TimeUnit.MILLISECONDS)) {
