@@ -77,6 +77,7 @@ public final class ServeBench implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    String machine = Machine.describe(); // before this benchmark is its load
     List<LoadReport> reports = new ArrayList<>();
     for (WeirOptions.Candidate candidate :
         servers.candidates(List.of(WeirOptions.DEFAULT_POLICY))) {
@@ -88,10 +89,10 @@ public final class ServeBench implements Callable<Integer> {
         spec.commandLine().getOut().flush();
       }
     }
-    spec.commandLine().getOut().printf("%n%s%n", Machine.describe());
+    spec.commandLine().getOut().printf("%n%s%n", machine);
     spec.commandLine().getOut().flush();
     if (out != null) {
-      write(out, reports);
+      write(out, machine, reports);
     }
     return 0;
   }
@@ -105,9 +106,9 @@ public final class ServeBench implements Callable<Integer> {
     return workload.run(target, workload.draw(prompts, random));
   }
 
-  private static void write(Path folder, List<LoadReport> reports) throws Exception {
+  private static void write(Path folder, String machine, List<LoadReport> reports) throws Exception {
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("machine", Machine.describe());
+    json.put("machine", machine);
     json.put("servers", reports.stream().map(LoadReport::figures).toList());
     Commands.writeJson(folder, "serve.json", json);
     for (int i = 0; i < reports.size(); i++) {

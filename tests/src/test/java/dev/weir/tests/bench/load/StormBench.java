@@ -126,6 +126,7 @@ public final class StormBench implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    String machine = Machine.describe(); // before this benchmark is its load
     List<StormSeries> all = new ArrayList<>();
     for (WeirOptions.Candidate candidate : servers.candidates(POLICIES)) {
       try (WeirServer server = candidate.launch().start()) {
@@ -139,10 +140,10 @@ public final class StormBench implements Callable<Integer> {
     PrintWriter terminal = spec.commandLine().getOut();
     terminal.printf(
         "%n%d streams, %d long prompt(s) at once; medians of %d runs; %s%n%n%s",
-        streams, storms, runs, Machine.describe(), report.table());
+        streams, storms, runs, machine, report.table());
     terminal.flush();
     if (out != null) {
-      write(out, report);
+      write(out, machine, report);
     }
     return 0;
   }
@@ -185,7 +186,7 @@ public final class StormBench implements Callable<Integer> {
     return Duration.ofNanos((long) (seconds * 1e9));
   }
 
-  private void write(Path folder, StormReport report) throws IOException {
+  private void write(Path folder, String machine, StormReport report) throws IOException {
     Files.createDirectories(folder);
     Map<String, List<StormSeries>> groups =
         report.all().stream()
@@ -196,7 +197,7 @@ public final class StormBench implements Callable<Integer> {
       Files.writeString(folder.resolve(name), StormPicture.svg(group.getValue()));
     }
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("machine", Machine.describe());
+    json.put("machine", machine);
     json.put("streams", streams);
     json.put("long_prompts", storms);
     json.put("series", report.figures());

@@ -65,7 +65,6 @@ class StormBenchTest {
   void lengthsHavePicturesOfTheirOwn() throws IOException {
     try (BenchServer server = BenchServer.start(folder.resolve("model"))) {
       storm(
-          "--runs=1",
           "--url=" + server.url(),
           "--storm-tokens=300,500",
           "--out=" + folder.resolve("out"));
