@@ -26,7 +26,7 @@ record Preflight(double tokensPerPiece, PromptMaker prompts) {
     StreamReader said = one.said();
     double perPiece = (double) said.outputTokens() / one.arrivals().length;
     boolean words = prompts.form() != PromptMaker.Form.TOKENS && said.promptTokens() > 0;
-    double perWord = words ? (double) said.promptTokens() / PROMPT_TOKENS : 1;
+    double perWord = words ? prompts.tokensPerWord() * said.promptTokens() / PROMPT_TOKENS : 1;
     return new Preflight(perPiece < ONE_EACH ? 1 : perPiece, prompts.withTokensPerWord(perWord));
   }
 }

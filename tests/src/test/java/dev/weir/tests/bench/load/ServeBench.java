@@ -106,7 +106,8 @@ public final class ServeBench implements Callable<Integer> {
     return workload.run(target, workload.draw(prompts, random));
   }
 
-  private static void write(Path folder, String machine, List<LoadReport> reports) throws Exception {
+  private static void write(Path folder, String machine, List<LoadReport> reports)
+      throws Exception {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("machine", machine);
     json.put("servers", reports.stream().map(LoadReport::figures).toList());

@@ -64,10 +64,7 @@ class StormBenchTest {
   @Test
   void lengthsHavePicturesOfTheirOwn() throws IOException {
     try (BenchServer server = BenchServer.start(folder.resolve("model"))) {
-      storm(
-          "--url=" + server.url(),
-          "--storm-tokens=300,500",
-          "--out=" + folder.resolve("out"));
+      storm("--url=" + server.url(), "--storm-tokens=300,500", "--out=" + folder.resolve("out"));
 
       assertThat(folder.resolve("out/storm-300-tokens.svg")).exists();
       assertThat(folder.resolve("out/storm-500-tokens.svg")).exists();
