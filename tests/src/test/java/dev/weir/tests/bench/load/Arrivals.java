@@ -50,7 +50,8 @@ sealed interface Arrivals {
     public double[] due(int count, Random random) {
       double[] due = new double[count];
       for (int i = 0; i < count; i++) {
-        due[i] = i / size * seconds;
+        int burst = i / size;
+        due[i] = burst * seconds;
       }
       return due;
     }
