@@ -1,21 +1,17 @@
 package dev.weir.tests.bench.load;
 
 import java.io.IOException;
-import java.net.http.HttpRequest;
-import java.net.http.HttpRequest.BodyPublishers;
-import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
-import java.net.http.HttpTimeoutException;
+import java.net.SocketTimeoutException;
 import java.util.Arrays;
-import java.util.Iterator;
-import java.util.stream.Stream;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.ObjectMapper;
 
 /**
  * One streamed completion: when each piece of it arrived, and how it ended. A piece is a chunk that
  * carries text, which is one token on most servers; {@code usage} says how many tokens they were.
- * Each has a virtual thread of its own.
+ * Each has a thread of its own, which blocks in the read, so that a piece is noted when it arrives.
  */
 final class StreamedCompletion {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -24,6 +20,7 @@ final class StreamedCompletion {
   private final Target target;
   private final Ask ask;
   private final Thread thread;
+  private final HttpPost connection = new HttpPost();
   private final StreamReader reader = new StreamReader();
   private volatile boolean stopped;
   private volatile @Nullable Failure failure;
@@ -34,7 +31,7 @@ final class StreamedCompletion {
   private StreamedCompletion(Target target, Ask ask) {
     this.target = target;
     this.ask = ask;
-    thread = Thread.ofVirtual().unstarted(this::run);
+    thread = Thread.ofPlatform().daemon().name("stream").unstarted(this::run);
   }
 
   /** Sends a request and reads its answer on a thread of its own. */
@@ -46,37 +43,34 @@ final class StreamedCompletion {
   }
 
   private void run() {
-    try {
-      HttpRequest.Builder request =
-          HttpRequest.newBuilder(target.at(ask.prompt().path()))
-              .header("Content-Type", "application/json")
-              .timeout(target.patience())
-              .POST(BodyPublishers.ofByteArray(JSON.writeValueAsBytes(ask.body(target))));
+    try (connection) {
+      Map<String, String> headers = new LinkedHashMap<>();
+      headers.put("Content-Type", "application/json");
       if (ask.session() != null) {
-        request.header("X-Session-ID", ask.session());
+        headers.put("X-Session-ID", ask.session());
       }
-      HttpResponse<Stream<String>> response =
-          target.client().send(request.build(), BodyHandlers.ofLines());
-      try (Stream<String> lines = response.body()) {
-        if (response.statusCode() == OK) {
-          read(lines.iterator());
-        } else {
-          fail(Failure.ofStatus(response.statusCode(), lines.findFirst().orElse("")));
-        }
+      byte[] body = JSON.writeValueAsBytes(ask.body(target));
+      connection.send(target.at(ask.prompt().path()), headers, body, target.patience());
+      if (connection.status() == OK) {
+        read();
+      } else {
+        String first = connection.line();
+        fail(Failure.ofStatus(connection.status(), first == null ? "" : first));
       }
-    } catch (HttpTimeoutException late) {
+    } catch (SocketTimeoutException late) {
       fail(new Failure(Failure.Kind.CLIENT_TIMEOUT, "no answer within " + target.patience()));
     } catch (IOException | RuntimeException broken) {
       fail(new Failure(Failure.Kind.CONNECTION, broken.toString()));
-    } catch (InterruptedException interrupted) {
-      assert stopped : "only stop() interrupts";
     }
   }
 
-  private void read(Iterator<String> lines) {
-    while (!stopped && lines.hasNext()) {
-      if (reader.read(lines.next())) {
+  private void read() throws IOException {
+    for (String line = connection.line(); line != null; line = connection.line()) {
+      if (reader.read(line)) {
         arrived(System.nanoTime());
+      }
+      if (reader.complete()) {
+        break;
       }
     }
     if (reader.failure() != null) {
@@ -100,7 +94,7 @@ final class StreamedCompletion {
   /** Closes the connection, on which a server should give up the request. */
   void stop() {
     stopped = true;
-    thread.interrupt();
+    connection.close();
   }
 
   /** Waits for the end; the request fails if it does not come within the target's patience. */
