@@ -36,7 +36,7 @@ final class HttpPost implements AutoCloseable {
 
   private final Socket socket = new Socket();
   private final byte[] buffer = new byte[BUFFER];
-  private @Nullable InputStream in;
+  private InputStream in = InputStream.nullInputStream();
   private int position;
   private int limit;
   private int status;
@@ -169,10 +169,8 @@ final class HttpPost implements AutoCloseable {
 
   private int rawByte() throws IOException {
     if (position == limit) {
-      InputStream from = in;
-      assert from != null : "send() comes first";
       position = 0;
-      limit = Math.max(0, from.read(buffer));
+      limit = Math.max(0, in.read(buffer));
       if (limit == 0) {
         return -1;
       }

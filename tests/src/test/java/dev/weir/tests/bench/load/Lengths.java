@@ -51,7 +51,7 @@ sealed interface Lengths {
     @Override
     public int draw(Random random) {
       double length = median * Math.exp(sigma * random.nextGaussian());
-      return (int) Math.clamp(Math.round(length), 1, MOST);
+      return (int) Math.clamp(Math.rint(length), 1, MOST);
     }
   }
 

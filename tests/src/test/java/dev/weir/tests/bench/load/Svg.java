@@ -45,6 +45,7 @@ final class Svg {
     }
   }
 
+  @SuppressWarnings("AnnotateFormatMethod") // its annotation is no dependency of ours
   private Svg add(String format, Object... values) {
     out.append(String.format(Locale.ROOT, format, values)).append('\n');
     return this;
