@@ -39,6 +39,11 @@ final class StepLoopGeneration implements Generation {
     return readers;
   }
 
+  /** For tests: what the step loop knows of the request. */
+  Job job() {
+    return job;
+  }
+
   @Override
   public int[] promptTokens() {
     return job.prompt().clone();
