@@ -7,7 +7,9 @@ public interface Draw {
   /** Any token, as likely as any other: what the sequence holds, its seed and its place decide. */
   static Draw uniform(int vocabulary) {
     return (seed, position, state) ->
-        (int) Long.remainderUnsigned(SimulatedKernels.mix(state ^ SimulatedKernels.mix(seed + position)), vocabulary);
+        (int)
+            Long.remainderUnsigned(
+                SimulatedKernels.mix(state ^ SimulatedKernels.mix(seed + position)), vocabulary);
   }
 
   /**

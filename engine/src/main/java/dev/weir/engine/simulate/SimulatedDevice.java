@@ -3,6 +3,7 @@ package dev.weir.engine.simulate;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.weir.engine.plan.StepWork;
+import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DType;
@@ -30,15 +31,13 @@ import java.util.SplittableRandom;
 public final class SimulatedDevice implements Device {
   private static final long ALIGNMENT = 64;
 
-  /** A host that looks again and again whether a device is done sees time pass. */
-  private static final long LOOK_NANOS = 1_000;
-
   private final String name;
   private final VirtualClock clock;
   private final StepCost cost;
   private final double noise;
   private final SplittableRandom random;
   private final Kernels kernels;
+  private final SimulatedCopies copies;
   private final StepWork work = new StepWork();
 
   private long nextAddress = ALIGNMENT;
@@ -52,16 +51,24 @@ public final class SimulatedDevice implements Device {
    * @param cost what steps take …
    * @param noise … times a factor that is drawn from 1 to 1 + this for each
    * @param seed of the noise
+   * @param blockNanos what the copy of a KV block takes
    * @param draw which tokens are drawn
    */
   public SimulatedDevice(
-      String name, VirtualClock clock, StepCost cost, double noise, long seed, Draw draw) {
+      String name,
+      VirtualClock clock,
+      StepCost cost,
+      double noise,
+      long seed,
+      long blockNanos,
+      Draw draw) {
     this.name = name;
     this.clock = clock;
     this.cost = cost;
     this.noise = noise;
     random = new SplittableRandom(seed);
     kernels = new SimulatedKernels(draw);
+    copies = new SimulatedCopies(this, clock, blockNanos);
   }
 
   /** From that moment on the device is lost. */
@@ -79,8 +86,13 @@ public final class SimulatedDevice implements Device {
     return idleAt;
   }
 
-  private void requireAlive() {
-    if (clock.nanos() >= lostAt) {
+  @Override
+  public boolean lost() {
+    return clock.nanos() >= lostAt;
+  }
+
+  void requireAlive() {
+    if (lost()) {
       throw new DeviceLostException(
           name + " was lost, as the simulation has it", new IllegalStateException("lost"));
     }
@@ -138,7 +150,7 @@ public final class SimulatedDevice implements Device {
     mark(completion, idleAt);
   }
 
-  private static void mark(Completion completion, long nanos) {
+  static void mark(Completion completion, long nanos) {
     if (!(completion instanceof Moment moment)) {
       throw new IllegalArgumentException("the completion is another device's");
     }
@@ -158,7 +170,28 @@ public final class SimulatedDevice implements Device {
     public void await() {
       clock.advanceTo(Math.min(nanos, lostAt));
       requireAlive();
+      copies.seen(nanos);
     }
+
+    @Override
+    public boolean done() {
+      if (!clock.passed(Math.min(nanos, lostAt))) {
+        return false;
+      }
+      requireAlive();
+      copies.seen(nanos);
+      return true;
+    }
+  }
+
+  @Override
+  public MemorySegment hostMemory(long bytes, String purpose) {
+    return memory(bytes).segment();
+  }
+
+  @Override
+  public BlockCopies copies() {
+    return copies;
   }
 
   @Override
@@ -173,6 +206,7 @@ public final class SimulatedDevice implements Device {
   @Override
   public void compute(StepInputs step, StepProgram program) {
     requireAlive();
+    clock.begun();
     program.run(step);
     steps++;
     double nanos = cost.nanos(workOf(step)) * (1 + noise * random.nextDouble());
@@ -184,8 +218,7 @@ public final class SimulatedDevice implements Device {
     MemorySegment lengths = ((HostBuffer) step.kvLengths()).segment();
     work.clear();
     for (int slice = 0; slice < step.slices(); slice++) {
-      int length =
-          offsets.getAtIndex(JAVA_INT, slice + 1) - offsets.getAtIndex(JAVA_INT, slice);
+      int length = offsets.getAtIndex(JAVA_INT, slice + 1) - offsets.getAtIndex(JAVA_INT, slice);
       int prefix = lengths.getAtIndex(JAVA_INT, slice) - length;
       if (length == 1) {
         work.addDecode(prefix);

@@ -83,7 +83,9 @@ final class SimulatedKernels implements Kernels {
       int position = lengths.getAtIndex(JAVA_INT, slice) - (to - from);
       long row = (long) rows.getAtIndex(JAVA_INT, slice) * step.blockTableWidth();
       long state =
-          position == 0 ? ORIGIN : states.getAtIndex(JAVA_LONG_UNALIGNED, at(table, row, position - 1));
+          position == 0
+              ? ORIGIN
+              : states.getAtIndex(JAVA_LONG_UNALIGNED, at(table, row, position - 1));
       for (int t = from; t < to; t++, position++) {
         long earlier = 0;
         if (position > 0) {
@@ -105,9 +107,7 @@ final class SimulatedKernels implements Kernels {
     return id >= 0
         ? id
         : segment(step.drawn())
-            .get(
-                JAVA_INT,
-                (-1L - id) * SampleLayout.RESULT_BYTES + SampleLayout.RESULT_TOKEN);
+            .get(JAVA_INT, (-1L - id) * SampleLayout.RESULT_BYTES + SampleLayout.RESULT_TOKEN);
   }
 
   @Override
@@ -132,8 +132,7 @@ final class SimulatedKernels implements Kernels {
       int slice = slices.getAtIndex(JAVA_INT, t);
       long row = (long) tableRows.getAtIndex(JAVA_INT, slice) * now.blockTableWidth();
       long state =
-          states.getAtIndex(
-              JAVA_LONG_UNALIGNED, at(table, row, positions.getAtIndex(JAVA_INT, t)));
+          states.getAtIndex(JAVA_LONG_UNALIGNED, at(table, row, positions.getAtIndex(JAVA_INT, t)));
       long parameter = (long) r * SampleLayout.ROW_BYTES;
       int token =
           draw.token(

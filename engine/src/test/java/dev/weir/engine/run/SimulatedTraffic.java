@@ -82,7 +82,8 @@ final class SimulatedTraffic {
   private final SplittableRandom random;
   private final List<int[]> families = new ArrayList<>();
   private final PriorityQueue<Visit> coming =
-      new PriorityQueue<>(Comparator.comparingLong((Visit v) -> v.arrival).thenComparing(v -> v.number));
+      new PriorityQueue<>(
+          Comparator.comparingLong((Visit v) -> v.arrival).thenComparingInt(v -> v.number));
   private int visits;
 
   SimulatedTraffic(long seed, Shape shape) {

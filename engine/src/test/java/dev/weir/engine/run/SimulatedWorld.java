@@ -38,6 +38,10 @@ final class SimulatedWorld {
   final VirtualClock clock = new VirtualClock();
   final List<SimulatedDevice> devices = new ArrayList<>();
   final StepLoop loop;
+
+  /** A block of some megabytes over a link of some tens of gigabytes per second. */
+  private static final long BLOCK_NANOS = 200_000;
+
   private final SimulatedTraffic traffic;
   private final boolean decodeFirst;
   private final int floorSteps;
@@ -77,6 +81,7 @@ final class SimulatedWorld {
             StepCost.GPU,
             random.nextInt(3) * 0.2,
             random.nextLong(),
+            BLOCK_NANOS,
             Draw.uniform(VOCABULARY));
     devices.add(device);
     var transformer = SimulatedModel.on(device, VOCABULARY, longest, limits.stepTokens(), slots);

@@ -43,17 +43,19 @@ class SimulationTest {
 
   private static long run(long seed, Tokenizer tokenizer) {
     SimulatedWorld world = null;
-    long start = System.nanoTime();
     try {
       world = new SimulatedWorld(seed, tokenizer, REQUESTS);
       world.run();
-      System.out.println(seed + " " + world.steps() + " " + (System.nanoTime() - start) / world.steps() + " ns/step " + world.loop.stats());
       return world.steps();
     } catch (RuntimeException | AssertionError failure) {
       throw new AssertionError(
           "in the world of seed %d (-D%s=%d), step %d: %s"
               .formatted(
-                  seed, SEED_PROPERTY, seed, world == null ? 0 : world.steps(), failure.getMessage()),
+                  seed,
+                  SEED_PROPERTY,
+                  seed,
+                  world == null ? 0 : world.steps(),
+                  failure.getMessage()),
           failure);
     }
   }
