@@ -20,12 +20,23 @@ public final class Api {
    */
   public static HttpServer serve(Engine engine, String name, HttpOptions options)
       throws IOException {
+    return serve(engine, name, Heartbeats.DEFAULT, options);
+  }
+
+  /**
+   * The same with other heartbeats.
+   *
+   * @throws IOException if the address cannot be bound
+   */
+  public static HttpServer serve(
+      Engine engine, String name, Heartbeats heartbeats, HttpOptions options) throws IOException {
     InstantSource clock = InstantSource.system();
     PrometheusRegistry registry = new PrometheusRegistry();
     EngineMetrics.registerEngine(registry, engine::stats);
     Router router =
         router(
             new EngineModel(engine, name, clock.instant().getEpochSecond()),
+            heartbeats,
             new HealthHandler(
                 () -> engine.stats().heartbeatAgeNanos(), HealthHandler.DEFAULT_LIMIT),
             new MetricsHandler(registry),
@@ -41,11 +52,15 @@ public final class Api {
    * @param clock dates replies
    */
   static Router router(
-      ServedModel model, HealthHandler health, Handler metrics, InstantSource clock) {
+      ServedModel model,
+      Heartbeats heartbeats,
+      HealthHandler health,
+      Handler metrics,
+      InstantSource clock) {
     ModelsHandler models = new ModelsHandler(model);
     return Router.builder()
-        .post("/v1/completions", new CompletionsHandler(model, clock))
-        .post("/v1/chat/completions", new ChatCompletionsHandler(model, clock))
+        .post("/v1/completions", new CompletionsHandler(model, heartbeats, clock))
+        .post("/v1/chat/completions", new ChatCompletionsHandler(model, heartbeats, clock))
         .get(ModelsHandler.PATH, models)
         .get(ModelsHandler.PATH + "/", models)
         .post("/tokenize", new TokenizeHandler(model))

@@ -1,5 +1,6 @@
 package dev.weir.server.api;
 
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -10,8 +11,12 @@ import dev.weir.server.http.Exchange;
 import dev.weir.server.http.ResponseStream;
 import dev.weir.server.protocol.ApiException;
 import dev.weir.server.protocol.Chunks;
+import dev.weir.server.protocol.Outcome;
 import dev.weir.server.protocol.Replies;
+import dev.weir.server.protocol.ReplyForm;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -19,9 +24,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** What the two completion endpoints have in common: waiting, streaming, and ending early. */
 final class Completing {
+  /** Says which shard served the request, where that is known before the body begins. */
+  static final String SHARD_HEADER = "X-Weir-Shard";
+
   private static final Map<String, String> STREAM_HEADERS =
       Map.of("Cache-Control", "no-cache", "X-Accel-Buffering", "no");
 
@@ -36,32 +46,92 @@ final class Completing {
     exchange.onDisconnect(() -> generations.forEach(Generation::cancel));
   }
 
-  /** Waits for the whole result of each. */
-  static List<Completion> await(Exchange exchange, List<Generation> generations)
+  /**
+   * Waits for the whole result of each and answers with it.
+   *
+   * @param silence how long nothing may be written; zero: for ever
+   * @param json the reply
+   */
+  static void reply(
+      Exchange exchange,
+      List<Generation> generations,
+      Duration silence,
+      Function<List<Outcome>, byte[]> json)
       throws InterruptedException, ClientGoneException {
-    List<Completion> completions = new ArrayList<>(generations.size());
-    for (Generation generation : generations) {
-      completions.add(generation.await());
+    PendingReply reply = new PendingReply(exchange, silence);
+    List<Outcome> outcomes = new ArrayList<>(generations.size());
+    try {
+      for (Generation generation : generations) {
+        Completion completion = await(generation, reply.heartbeat());
+        outcomes.add(new Outcome(completion, generation.account()));
+      }
+      checkNotCancelled(exchange, outcomes);
+    } catch (RuntimeException failure) {
+      if (exchange.isDisconnected()) {
+        throw gone();
+      }
+      reply.fail(ApiException.from(failure).orElseThrow(() -> failure));
+      return;
     }
+    reply.respond(json.apply(outcomes), shard(generations));
+  }
+
+  private static Completion await(Generation generation, Heartbeat heartbeat)
+      throws InterruptedException, ClientGoneException {
+    boolean going = heartbeat.beats();
+    while (going) {
+      if (generation.awaitEvent(heartbeat.untilDue())) {
+        going = generation.next() != null;
+      }
+      heartbeat.beatIfDue();
+    }
+    return generation.await();
+  }
+
+  private static void checkNotCancelled(Exchange exchange, List<Outcome> outcomes)
+      throws ClientGoneException {
     if (exchange.isDisconnected()) {
-      throw new ClientGoneException("the client went away while its request ran");
+      throw gone();
     }
-    for (Completion completion : completions) {
-      if (completion.choices().stream().anyMatch(c -> c.reason() == FinishReason.CANCELLED)) {
+    for (Outcome outcome : outcomes) {
+      if (outcome.completion().choices().stream()
+          .anyMatch(choice -> choice.reason() == FinishReason.CANCELLED)) {
         throw new RequestFailedException("it was cancelled");
       }
     }
-    return completions;
+  }
+
+  private static ClientGoneException gone() {
+    return new ClientGoneException("the client went away while its request ran");
+  }
+
+  /** The shard as a header, where there is one prompt and one is known. */
+  private static Map<String, String> shard(List<Generation> generations) {
+    int shard = generations.size() == 1 ? generations.getFirst().account().shard() : -1;
+    return shard < 0 ? Map.of() : Map.of(SHARD_HEADER, Integer.toString(shard));
   }
 
   /** How one generation is streamed. */
   record Source(Generation generation, int firstChoice, int choices, String echo) {}
 
-  /** Streams all generations, their chunks interleaved as they come, to the last event. */
+  /**
+   * Streams all generations, their chunks interleaved as they come, to the last event.
+   *
+   * @param roles whether each choice begins with a chunk that has its role
+   * @param silence how long nothing may be written; zero: for ever
+   */
   static void stream(
-      Exchange exchange, Chunks chunks, boolean roles, boolean includeUsage, List<Source> sources)
+      Exchange exchange,
+      Chunks chunks,
+      boolean roles,
+      ReplyForm form,
+      Duration silence,
+      List<Source> sources)
       throws InterruptedException, ClientGoneException {
-    ResponseStream stream = exchange.startStream(200, "text/event-stream", STREAM_HEADERS);
+    Map<String, String> headers = new LinkedHashMap<>(STREAM_HEADERS);
+    headers.putAll(shard(sources.stream().map(Source::generation).toList()));
+    ResponseStream body = exchange.startStream(200, "text/event-stream", headers);
+    LiveStream stream = new LiveStream(body, silence);
     try {
       if (roles) {
         for (Source source : sources) {
@@ -70,13 +140,9 @@ final class Completing {
           }
         }
       }
-      pump(new TokenPump(chunks, stream), sources);
-      if (includeUsage) {
-        Usage usage =
-            sources.stream()
-                .map(source -> source.generation().usage())
-                .reduce(new Usage(0, 0, 0), Replies::sum);
-        stream.write(chunks.usage(usage));
+      pump(new TokenPump(chunks, stream, form.includeProgress()), sources);
+      if (form.includeUsage() || form.includeAccount()) {
+        stream.write(end(chunks, form, sources));
       }
       stream.write(Chunks.done());
     } catch (RuntimeException failure) {
@@ -90,10 +156,24 @@ final class Completing {
     stream.close();
   }
 
+  private static byte[] end(Chunks chunks, ReplyForm form, List<Source> sources) {
+    @Nullable Usage usage =
+        form.includeUsage()
+            ? sources.stream()
+                .map(source -> source.generation().usage())
+                .reduce(new Usage(0, 0, 0), Replies::sum)
+            : null;
+    List<Account> accounts =
+        form.includeAccount()
+            ? sources.stream().map(source -> source.generation().account()).toList()
+            : List.of();
+    return chunks.end(usage, accounts);
+  }
+
   private static void pump(TokenPump pump, List<Source> sources)
       throws InterruptedException, ClientGoneException {
     if (sources.size() == 1) {
-      run(pump, sources.getFirst());
+      pump.run(sources.getFirst());
       return;
     }
     // Each generation is read by one blocked thread; the stream takes whole chunks from any.
@@ -103,7 +183,7 @@ final class Completing {
         running.add(
             readers.submit(
                 () -> {
-                  run(pump, source);
+                  pump.run(source);
                   return null;
                 }));
       }
@@ -120,10 +200,5 @@ final class Completing {
         }
       }
     }
-  }
-
-  private static void run(TokenPump pump, Source source)
-      throws InterruptedException, ClientGoneException {
-    pump.run(source.generation(), source.firstChoice(), source.choices(), source.echo());
   }
 }

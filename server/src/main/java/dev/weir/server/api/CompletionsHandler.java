@@ -10,28 +10,31 @@ import dev.weir.server.http.Handler;
 import dev.weir.server.protocol.Chunks;
 import dev.weir.server.protocol.CompletionRequest;
 import dev.weir.server.protocol.Replies;
+import dev.weir.server.protocol.ReplyForm;
 import dev.weir.server.protocol.ReplyHead;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** {@code POST /v1/completions}. */
 public final class CompletionsHandler implements Handler {
   private final ServedModel model;
+  private final Heartbeats heartbeats;
   private final InstantSource clock;
 
   /** Serves the model; the clock dates replies. */
-  public CompletionsHandler(ServedModel model, InstantSource clock) {
+  public CompletionsHandler(ServedModel model, Heartbeats heartbeats, InstantSource clock) {
     this.model = model;
+    this.heartbeats = heartbeats;
     this.clock = clock;
   }
 
   @Override
   public void handle(Exchange exchange) throws InterruptedException, ClientGoneException {
-    CompletionRequest request = CompletionRequest.read(exchange.body(), model.facts());
+    CompletionRequest request =
+        CompletionRequest.read(exchange.body(), exchange::headers, model.facts());
     model.check(request.model());
     ReplyHead head =
         new ReplyHead(Completing.newId("cmpl-"), clock.instant().getEpochSecond(), model.name());
@@ -41,7 +44,11 @@ public final class CompletionsHandler implements Handler {
         generations.add(
             model.submit(
                 new Request(
-                    prompt, request.sampling(), request.choices(), request.skipSpecialTokens())));
+                    prompt,
+                    request.sampling(),
+                    request.choices(),
+                    request.skipSpecialTokens(),
+                    request.terms())));
       }
       Completing.cancelOnDisconnect(exchange, generations);
       answer(exchange, request, head, generations);
@@ -59,10 +66,14 @@ public final class CompletionsHandler implements Handler {
         request.prompts().stream()
             .map(prompt -> request.echo() ? text(prompt, request.skipSpecialTokens()) : "")
             .toList();
-    if (!request.stream()) {
-      byte[] reply =
-          Replies.completion(head, Completing.await(exchange, generations), echoes, vocabulary);
-      exchange.respond(200, Router.JSON, reply, Map.of());
+    ReplyForm form = request.form();
+    if (!form.stream()) {
+      Completing.reply(
+          exchange,
+          generations,
+          heartbeats.of(form),
+          outcomes ->
+              Replies.completion(head, outcomes, echoes, vocabulary, form.includeAccount()));
       return;
     }
     List<Completing.Source> sources = new ArrayList<>();
@@ -71,8 +82,8 @@ public final class CompletionsHandler implements Handler {
           new Completing.Source(
               generations.get(i), i * request.choices(), request.choices(), echoes.get(i)));
     }
-    Chunks chunks = Chunks.completions(head, request.includeUsage(), vocabulary);
-    Completing.stream(exchange, chunks, false, request.includeUsage(), sources);
+    Chunks chunks = Chunks.completions(head, form.includeUsage(), vocabulary);
+    Completing.stream(exchange, chunks, false, form, heartbeats.of(form), sources);
   }
 
   private String text(Prompt prompt, boolean skipSpecialTokens) {

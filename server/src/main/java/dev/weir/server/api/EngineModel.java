@@ -30,7 +30,7 @@ public final class EngineModel implements ServedModel {
     this.created = created;
     facts =
         new ModelFacts(
-            engine.config().vocabSize(), engine.contextLength(), defaults(engine.defaults()));
+            engine.config().vocabSize(), engine.contextLength(), 1, defaults(engine.defaults()));
   }
 
   /** What the model's makers suggest, and OpenAI's values where they say nothing. */

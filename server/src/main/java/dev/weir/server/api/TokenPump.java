@@ -5,38 +5,45 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.server.http.ClientGoneException;
-import dev.weir.server.http.ResponseStream;
 import dev.weir.server.protocol.Chunks;
+import java.time.Duration;
 
 /** Writes a generation's events to a stream as they come. */
 final class TokenPump {
-  private final Chunks chunks;
-  private final ResponseStream stream;
+  /** A person sees a bar move; a step of a long prompt takes about as long. */
+  private static final Duration PROGRESS_INTERVAL = Duration.ofMillis(250);
 
-  TokenPump(Chunks chunks, ResponseStream stream) {
-    this.chunks = chunks;
-    this.stream = stream;
-  }
+  private final Chunks chunks;
+  private final LiveStream stream;
+  private final boolean includeProgress;
 
   /**
-   * Reads to the generation's end.
+   * Writes to a stream.
    *
-   * @param firstChoice index of its first choice in the reply
-   * @param choices how many it has
-   * @param echo what each choice's text begins with; possibly empty
+   * @param includeProgress whether to tell how much of the prompt has been read
    */
-  void run(Generation generation, int firstChoice, int choices, String echo)
-      throws InterruptedException, ClientGoneException {
-    int[] written = new int[choices];
-    if (!echo.isEmpty()) {
-      for (int choice = 0; choice < choices; choice++) {
-        stream.write(chunks.text(firstChoice + choice, echo));
-        written[choice] = length(echo);
+  TokenPump(Chunks chunks, LiveStream stream, boolean includeProgress) {
+    this.chunks = chunks;
+    this.stream = stream;
+    this.includeProgress = includeProgress;
+  }
+
+  /** Reads to the generation's end. */
+  void run(Completing.Source source) throws InterruptedException, ClientGoneException {
+    Generation generation = source.generation();
+    int[] written = new int[source.choices()];
+    if (!source.echo().isEmpty()) {
+      for (int choice = 0; choice < source.choices(); choice++) {
+        stream.write(chunks.text(source.firstChoice() + choice, source.echo()));
+        written[choice] = length(source.echo());
       }
     }
-    TokenEvent event = generation.next();
+    if (includeProgress) {
+      tellProgress(source);
+    }
+    TokenEvent event = stream.next(generation);
     while (event != null) {
-      int choice = firstChoice + event.choice();
+      int choice = source.firstChoice() + event.choice();
       switch (event) {
         case TokenEvent.Token token -> {
           if (!token.text().isEmpty() || chunks.tellsEveryToken()) {
@@ -51,10 +58,27 @@ final class TokenPump {
           if (!finished.text().isEmpty()) {
             stream.write(chunks.text(choice, finished.text()));
           }
-          stream.write(chunks.finish(choice, finished.reason()));
+          stream.write(chunks.finish(choice, finished.reason(), generation.account()));
         }
       }
-      event = generation.next();
+      event = stream.next(generation);
+    }
+  }
+
+  /** Until the first event. */
+  private void tellProgress(Completing.Source source)
+      throws InterruptedException, ClientGoneException {
+    Generation generation = source.generation();
+    int prompt = generation.promptTokens().length;
+    int told = -1;
+    boolean begun = false;
+    while (!begun) {
+      int prefilled = generation.prefilledTokens();
+      if (prefilled != told) {
+        stream.write(Chunks.progress(source.firstChoice(), prefilled, prompt));
+        told = prefilled;
+      }
+      begun = stream.await(generation, PROGRESS_INTERVAL);
     }
   }
 

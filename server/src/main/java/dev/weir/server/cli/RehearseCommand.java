@@ -2,6 +2,7 @@ package dev.weir.server.cli;
 
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
+import dev.weir.server.api.Heartbeats;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -38,7 +39,7 @@ final class RehearseCommand implements Callable<Integer> {
     EngineOptions options =
         model.engineOptions(null, spec.commandLine().getErr(), ModelOptions.Batching.DEFAULTS);
     Engine engine = ModelOptions.open(options);
-    try (Serving serving = Serving.start(engine, model.name(null), HOST, 0)) {
+    try (Serving serving = Serving.start(engine, model.name(null), Heartbeats.DEFAULT, HOST, 0)) {
       out.print(serving.greeting());
       out.flush();
       ask(serving.port(), "/v1/completions", "\"prompt\":\"Once upon a time\"");

@@ -2,8 +2,10 @@ package dev.weir.server.cli;
 
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
+import dev.weir.server.api.Heartbeats;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -74,6 +76,32 @@ final class ServeCommand implements Callable<Integer> {
         paramLabel = "NAME",
         description = "What requests call the model. Default: its directory's name.")
     private @Nullable String modelName;
+
+    @Option(
+        names = "--heartbeat",
+        paramLabel = "TIME",
+        converter = TimeSpan.Converter.class,
+        description =
+            "How long a stream may be silent before a comment is sent that clients skip; 0 for ever."
+                + " Default: 15s.")
+    private @Nullable Duration heartbeat;
+
+    @Option(
+        names = "--heartbeat-replies",
+        description =
+            "Send white space before replies that are not streamed, as often; their status is 200"
+                + " from then on, and a later failure is an error in the body. A request asks for"
+                + " it by itself with the header X-Weir-Heartbeat.")
+    private boolean heartbeatReplies;
+
+    Heartbeats heartbeats() {
+      try {
+        return new Heartbeats(
+            heartbeat == null ? Heartbeats.DEFAULT_INTERVAL : heartbeat, heartbeatReplies);
+      } catch (IllegalArgumentException e) {
+        throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
+      }
+    }
   }
 
   static final class BatchOptions {
@@ -147,10 +175,11 @@ final class ServeCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     PrintWriter out = spec.commandLine().getOut();
     EngineOptions options = model.engineOptions(positional, err, batch.batching(scheduling));
+    Heartbeats heartbeats = listen.heartbeats();
     String name = listen.modelName != null ? listen.modelName : model.name(positional);
     Serving.checkAddress(listen.host, listen.port);
     Engine engine = ModelOptions.open(options);
-    Serving serving = Serving.start(engine, name, listen.host, listen.port);
+    Serving serving = Serving.start(engine, name, heartbeats, listen.host, listen.port);
     Runtime.getRuntime().addShutdownHook(new Thread(serving::close, "weir-shutdown"));
     out.print(serving.greeting());
     out.flush();

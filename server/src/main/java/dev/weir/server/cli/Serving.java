@@ -2,6 +2,7 @@ package dev.weir.server.cli;
 
 import dev.weir.engine.Engine;
 import dev.weir.server.api.Api;
+import dev.weir.server.api.Heartbeats;
 import dev.weir.server.http.HttpOptions;
 import dev.weir.server.http.HttpServer;
 import java.io.IOException;
@@ -29,9 +30,9 @@ final class Serving implements AutoCloseable {
    * @param model what requests call the model
    * @throws CommandException if the address cannot be used
    */
-  static Serving start(Engine engine, String model, String host, int port) {
+  static Serving start(Engine engine, String model, Heartbeats heartbeats, String host, int port) {
     try {
-      HttpServer server = Api.serve(engine, model, HttpOptions.on(host, port));
+      HttpServer server = Api.serve(engine, model, heartbeats, HttpOptions.on(host, port));
       return new Serving(engine, model, host, server);
     } catch (IOException e) {
       engine.close();

@@ -18,6 +18,9 @@ public interface Exchange {
   /** The first value of a header, name in any case; null where the request has none. */
   @Nullable String header(String name);
 
+  /** All values of a header, name in any case, in order. */
+  List<String> headers(String name);
+
   /** The whole body, at most {@link HttpOptions#maxBodyBytes()} bytes; not a copy. */
   byte[] body();
 

@@ -77,6 +77,11 @@ final class NettyExchange implements Exchange, Runnable {
   }
 
   @Override
+  public List<String> headers(String name) {
+    return head.headers().getAll(name);
+  }
+
+  @Override
   public byte[] body() {
     return body;
   }

@@ -4,6 +4,10 @@ import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.request.SessionEvictedException;
+import dev.weir.engine.request.TimeLimit;
+import dev.weir.engine.request.TimeLimitException;
+import dev.weir.engine.request.UnknownSessionException;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -91,6 +95,33 @@ public final class ApiException extends RuntimeException {
                   "overloaded",
                   String.valueOf(e.getMessage()),
                   e.retryAfterSeconds(),
+                  e);
+          case TimeLimitException e ->
+              new ApiException(
+                  e.clock() == TimeLimit.QUEUE ? 408 : 504,
+                  "timeout_error",
+                  null,
+                  Accounts.name(e.clock()),
+                  String.valueOf(e.getMessage()),
+                  0,
+                  e);
+          case UnknownSessionException e ->
+              new ApiException(
+                  404,
+                  INVALID_REQUEST,
+                  "session_id",
+                  "session_not_found",
+                  String.valueOf(e.getMessage()),
+                  0,
+                  e);
+          case SessionEvictedException e ->
+              new ApiException(
+                  410,
+                  INVALID_REQUEST,
+                  "session_id",
+                  "session_evicted",
+                  String.valueOf(e.getMessage()),
+                  0,
                   e);
           case EngineClosedException e ->
               new ApiException(

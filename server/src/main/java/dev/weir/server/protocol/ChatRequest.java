@@ -1,6 +1,7 @@
 package dev.weir.server.protocol;
 
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.Terms;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -17,18 +18,18 @@ import tools.jackson.databind.JsonNode;
  * @param prompt what the chat template renders
  * @param sampling how to answer
  * @param choices how many answers
- * @param stream whether the answer comes token by token
- * @param includeUsage whether a stream ends with the usage
  * @param skipSpecialTokens whether control tokens are left out of the text
+ * @param terms whose it is, where it should run, and for how long
+ * @param form how the answer comes
  */
 public record ChatRequest(
     @Nullable String model,
     ChatPrompt prompt,
     Sampling sampling,
     int choices,
-    boolean stream,
-    boolean includeUsage,
-    boolean skipSpecialTokens) {
+    boolean skipSpecialTokens,
+    Terms terms,
+    ReplyForm form) {
 
   /** Fields that would change the answer, and what to do instead. */
   private static final Map<String, String> UNSUPPORTED =
@@ -63,7 +64,7 @@ public record ChatRequest(
    *
    * @throws ApiException 400, naming the field at fault
    */
-  public static ChatRequest read(byte[] body, ModelFacts model) {
+  public static ChatRequest read(byte[] body, Headers headers, ModelFacts model) {
     Fields fields = Fields.of(Json.readObject(body));
     refuseUnsupported(fields);
     return new ChatRequest(
@@ -71,9 +72,9 @@ public record ChatRequest(
         prompt(fields),
         SamplingFields.read(fields, model, maxTokens(fields, model), logprobs(fields)),
         SamplingFields.choices(fields),
-        SamplingFields.stream(fields),
-        SamplingFields.includeUsage(fields),
-        fields.flag("skip_special_tokens", true));
+        fields.flag("skip_special_tokens", true),
+        TermsFields.read(fields, headers, model),
+        ReplyForm.read(fields, headers));
   }
 
   private static void refuseUnsupported(Fields fields) {

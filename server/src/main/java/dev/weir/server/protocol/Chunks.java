@@ -1,5 +1,6 @@
 package dev.weir.server.protocol;
 
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.engine.request.Usage;
@@ -17,6 +18,10 @@ public final class Chunks {
   /** The event that ends a stream. */
   private static final byte[] DONE = utf8("data: [DONE]\n\n");
 
+  /** A comment line and the end of an event that has none but it. */
+  private static final byte[] HEARTBEAT = utf8(": heartbeat\n\n");
+
+  private static final byte[] NOTHING = new byte[0];
   private static final byte[] NULL = utf8("null");
   private static final byte[] FINISH_AND_END = utf8("}]}\n\n");
 
@@ -122,18 +127,56 @@ public final class Chunks {
     return vocabulary != null;
   }
 
-  /** A choice's last chunk. */
-  public byte[] finish(int choice, FinishReason reason) {
-    byte[] quoted = utf8("\"" + Replies.finishReason(reason) + "\"");
+  /**
+   * A choice's last chunk.
+   *
+   * @param account tells which clock ran out, if one did
+   */
+  public byte[] finish(int choice, FinishReason reason, Account account) {
+    String timeout = Accounts.timeout(reason, account);
+    byte[] quoted =
+        utf8(
+            "\"%s\"%s"
+                .formatted(
+                    Replies.finishReason(reason),
+                    timeout == null ? "" : ",\"timeout\":\"" + timeout + "\""));
     return endpoint == Endpoint.CHAT
         ? concat(startOfChoice, index(choice), EMPTY_DELTA, BEFORE_REASON, quoted, FINISH_AND_END)
         : chunk(choice, "", NULL, quoted);
   }
 
-  /** The chunk that tells the usage and has no choice. */
-  public byte[] usage(Usage usage) {
+  /**
+   * The last chunk, which has no choice.
+   *
+   * @param usage what the request took; null where that was not asked for
+   * @param accounts where the time went, prompt by prompt; empty where that was not asked for
+   */
+  public byte[] end(@Nullable Usage usage, List<Account> accounts) {
     return concat(
-        start, utf8(",\"choices\":[],\"usage\":"), Json.write(Replies.usage(usage)), utf8("}\n\n"));
+        start,
+        utf8(",\"choices\":[]"),
+        usage == null ? NOTHING : concat(utf8(",\"usage\":"), Json.write(Replies.usage(usage))),
+        accounts.isEmpty()
+            ? NOTHING
+            : concat(utf8(",\"weir\":"), Json.write(Accounts.node(accounts))),
+        utf8("}\n\n"));
+  }
+
+  /**
+   * How much of a prompt has been read. A comment, because clients take any event with data for a
+   * chunk, also under another event name, and look for its first choice.
+   *
+   * @param choice the prompt's first choice
+   */
+  public static byte[] progress(int choice, int prefilledTokens, int promptTokens) {
+    return utf8(
+        ": progress {\"index\":%d,\"prefilled_tokens\":%d,\"prompt_tokens\":%d}\n\n"
+            .formatted(choice, prefilledTokens, promptTokens));
+  }
+
+  /** A sign of life that every client skips. */
+  public static byte[] heartbeat() {
+    return HEARTBEAT.clone();
   }
 
   /** An error in the middle of a stream; nothing follows it. */

@@ -3,6 +3,7 @@ package dev.weir.server.protocol;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.Terms;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -16,9 +17,9 @@ import tools.jackson.databind.JsonNode;
  * @param sampling for each of them
  * @param choices continuations of each prompt
  * @param echo whether each answer starts with its prompt
- * @param stream whether the answer comes token by token
- * @param includeUsage whether a stream ends with the usage
  * @param skipSpecialTokens whether control tokens are left out of the text
+ * @param terms whose it is, where it should run, and for how long
+ * @param form how the answer comes
  */
 public record CompletionRequest(
     @Nullable String model,
@@ -26,16 +27,16 @@ public record CompletionRequest(
     Sampling sampling,
     int choices,
     boolean echo,
-    boolean stream,
-    boolean includeUsage,
-    boolean skipSpecialTokens) {
+    boolean skipSpecialTokens,
+    Terms terms,
+    ReplyForm form) {
 
   /**
    * Reads a request body.
    *
    * @throws ApiException 400, naming the field at fault
    */
-  public static CompletionRequest read(byte[] body, ModelFacts model) {
+  public static CompletionRequest read(byte[] body, Headers headers, ModelFacts model) {
     Fields fields = Fields.of(Json.readObject(body));
     int logprobs = logprobs(fields);
     boolean echo = fields.flag("echo", false);
@@ -62,9 +63,9 @@ public record CompletionRequest(
         SamplingFields.read(fields, model, maxTokens, logprobs),
         choices,
         echo,
-        SamplingFields.stream(fields),
-        SamplingFields.includeUsage(fields),
-        fields.flag("skip_special_tokens", true));
+        fields.flag("skip_special_tokens", true),
+        TermsFields.read(fields, headers, model),
+        ReplyForm.read(fields, headers));
   }
 
   /** A number of alternatives, or true for none but the chosen token. */

@@ -5,6 +5,8 @@ package dev.weir.server.protocol;
  *
  * @param vocabularySize token ids are below it
  * @param contextLength longest sequence, prompt and output together, in tokens
+ * @param shards a request may be pinned to one below it
  * @param defaults sampling where a request says nothing
  */
-public record ModelFacts(int vocabularySize, int contextLength, SamplingDefaults defaults) {}
+public record ModelFacts(
+    int vocabularySize, int contextLength, int shards, SamplingDefaults defaults) {}

@@ -1,5 +1,6 @@
 package dev.weir.server.protocol;
 
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Usage;
@@ -20,9 +21,14 @@ public final class Replies {
    * The reply of {@code /v1/chat/completions}.
    *
    * @param vocabulary the bytes of a token, where logprobs were asked for; else null
+   * @param includeAccount whether to tell where the time went
    */
   public static byte[] chat(
-      ReplyHead head, Completion completion, @Nullable IntFunction<byte[]> vocabulary) {
+      ReplyHead head,
+      Outcome outcome,
+      @Nullable IntFunction<byte[]> vocabulary,
+      boolean includeAccount) {
+    Completion completion = outcome.completion();
     ObjectNode root = root(head, "chat.completion");
     ArrayNode choices = root.putArray("choices");
     for (Completion.Choice choice : completion.choices()) {
@@ -35,30 +41,36 @@ public final class Replies {
       JsonNode logprobs =
           vocabulary == null ? NullNode.instance : TokenLogprobs.chat(choice.tokens(), vocabulary);
       entry.set("logprobs", logprobs);
-      entry.put("finish_reason", finishReason(choice.reason()));
+      end(entry, choice.reason(), outcome.account());
     }
     root.set("usage", usage(completion.usage()));
+    if (includeAccount) {
+      root.set("weir", Accounts.node(List.of(outcome.account())));
+    }
     return Json.write(root);
   }
 
   /**
    * The reply of {@code /v1/completions}.
    *
-   * @param completions one per prompt
+   * @param outcomes one per prompt
    * @param echoes what to put before the text of each prompt's choices; empty strings where echo is
    *     off
    * @param vocabulary the bytes of a token, where logprobs were asked for; else null
+   * @param includeAccount whether to tell where the time went
    */
   public static byte[] completion(
       ReplyHead head,
-      List<Completion> completions,
+      List<Outcome> outcomes,
       List<String> echoes,
-      @Nullable IntFunction<byte[]> vocabulary) {
+      @Nullable IntFunction<byte[]> vocabulary,
+      boolean includeAccount) {
     ObjectNode root = root(head, "text_completion");
     ArrayNode choices = root.putArray("choices");
     Usage total = new Usage(0, 0, 0);
-    for (int i = 0; i < completions.size(); i++) {
-      for (Completion.Choice choice : completions.get(i).choices()) {
+    for (int i = 0; i < outcomes.size(); i++) {
+      Completion completion = outcomes.get(i).completion();
+      for (Completion.Choice choice : completion.choices()) {
         ObjectNode entry = choices.addObject().put("index", choices.size() - 1);
         entry.put("text", echoes.get(i) + choice.text());
         JsonNode logprobs =
@@ -66,12 +78,23 @@ public final class Replies {
                 ? NullNode.instance
                 : TokenLogprobs.completion(choice.tokens(), vocabulary, 0);
         entry.set("logprobs", logprobs);
-        entry.put("finish_reason", finishReason(choice.reason()));
+        end(entry, choice.reason(), outcomes.get(i).account());
       }
-      total = sum(total, completions.get(i).usage());
+      total = sum(total, completion.usage());
     }
     root.set("usage", usage(total));
+    if (includeAccount) {
+      root.set("weir", Accounts.node(outcomes.stream().map(Outcome::account).toList()));
+    }
     return Json.write(root);
+  }
+
+  private static void end(ObjectNode choice, FinishReason reason, Account account) {
+    choice.put("finish_reason", finishReason(reason));
+    String timeout = Accounts.timeout(reason, account);
+    if (timeout != null) {
+      choice.put("timeout", timeout);
+    }
   }
 
   /** The list of {@code /v1/models}. */

@@ -96,24 +96,6 @@ final class SamplingFields {
     return choices;
   }
 
-  /** Whether the reply is streamed. */
-  static boolean stream(Fields fields) {
-    return fields.flag("stream", false);
-  }
-
-  /** Whether a streamed reply ends with a chunk that tells the usage. */
-  static boolean includeUsage(Fields fields) {
-    JsonNode options = fields.get("stream_options");
-    if (options == null) {
-      return false;
-    }
-    if (!stream(fields)) {
-      throw ApiException.invalid(
-          "stream_options", "stream_options is only allowed where stream is true");
-    }
-    return Fields.of(options, "stream_options").flag("include_usage", false);
-  }
-
   private static Map<Integer, Float> logitBias(Fields fields, ModelFacts model) {
     JsonNode value = fields.get("logit_bias");
     if (value == null) {

@@ -31,6 +31,10 @@ final class ApiFixture implements AutoCloseable {
   private final HttpClient client = HttpClient.newHttpClient();
 
   ApiFixture() throws IOException {
+    this(Heartbeats.DEFAULT);
+  }
+
+  ApiFixture(Heartbeats heartbeats) throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     Counter.builder().name("weir_test_total").help("A test's.").register(registry).inc(3);
     server =
@@ -38,6 +42,7 @@ final class ApiFixture implements AutoCloseable {
             HttpOptions.on("127.0.0.1", 0),
             Api.router(
                 model,
+                heartbeats,
                 new HealthHandler(heartbeatAge::get, Duration.ofSeconds(1)),
                 new MetricsHandler(registry),
                 InstantSource.system()),
@@ -59,6 +64,23 @@ final class ApiFixture implements AutoCloseable {
 
   HttpResponse<String> post(String path, String json) throws IOException, InterruptedException {
     return post(path, json.getBytes(StandardCharsets.UTF_8), "application/json; charset=utf-8");
+  }
+
+  /** Posts with further headers, names and values in turn. */
+  HttpResponse<String> post(String path, String json, String... headers)
+      throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path))
+            .headers(headers)
+            .POST(BodyPublishers.ofString(json))
+            .build(),
+        BodyHandlers.ofString(StandardCharsets.UTF_8));
+  }
+
+  HttpResponse<String> delete(String path) throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path)).DELETE().build(),
+        BodyHandlers.ofString(StandardCharsets.UTF_8));
   }
 
   HttpResponse<String> post(String path, byte[] body, String contentType)

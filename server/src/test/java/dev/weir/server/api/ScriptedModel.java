@@ -31,6 +31,7 @@ final class ScriptedModel implements ServedModel {
   static final String REPLY = "Wé \"r\" ";
   static final int VOCABULARY = 1000;
   static final int CONTEXT = 4096;
+  static final int SHARDS = 4;
 
   /** Where set, generations wait for it before their first token. */
   volatile @Nullable CountDownLatch gate;
@@ -40,6 +41,15 @@ final class ScriptedModel implements ServedModel {
 
   /** Tokens after which a generation fails; none by default. */
   volatile int failAfter = Integer.MAX_VALUE;
+
+  /** Tokens after which a choice's time is out; never by default. */
+  volatile int timeoutAfter = Integer.MAX_VALUE;
+
+  /** Tokens of a prompt that are read before the first token. */
+  volatile int prefilled;
+
+  /** What generations account for. */
+  volatile Account account = Account.EMPTY;
 
   /** How it fails then. */
   volatile Supplier<RuntimeException> failure = () -> new RequestFailedException("on purpose");
@@ -60,7 +70,7 @@ final class ScriptedModel implements ServedModel {
 
   @Override
   public ModelFacts facts() {
-    return new ModelFacts(VOCABULARY, CONTEXT, SamplingDefaults.OPENAI);
+    return new ModelFacts(VOCABULARY, CONTEXT, SHARDS, SamplingDefaults.OPENAI);
   }
 
   @Override
@@ -105,6 +115,7 @@ final class ScriptedModel implements ServedModel {
     private final List<int[]> replies = new ArrayList<>();
     private final int[] drawn;
     private final boolean[] finished;
+    private final List<TokenEvent> given = new ArrayList<>();
     private int turn;
     private int outputTokens;
     private final CountDownLatch cancel = new CountDownLatch(1);
@@ -133,7 +144,9 @@ final class ScriptedModel implements ServedModel {
       for (int tried = 0; tried < drawn.length; tried++) {
         int choice = turn++ % drawn.length;
         if (!finished[choice]) {
-          return event(choice);
+          TokenEvent event = event(choice);
+          given.add(event);
+          return event;
         }
       }
       return null;
@@ -142,12 +155,13 @@ final class ScriptedModel implements ServedModel {
     private TokenEvent event(int choice) {
       boolean ended = drawn[choice] == replies.get(choice).length;
       boolean full = drawn[choice] == request.sampling().maxTokens();
-      if (ended || full || cancel.getCount() == 0) {
+      boolean late = drawn[choice] == timeoutAfter;
+      if (ended || full || late || cancel.getCount() == 0) {
         finished[choice] = true;
         FinishReason reason =
             cancel.getCount() == 0
                 ? FinishReason.CANCELLED
-                : ended ? FinishReason.STOP : FinishReason.LENGTH;
+                : late ? FinishReason.TIMEOUT : ended ? FinishReason.STOP : FinishReason.LENGTH;
         return new TokenEvent.Finished(choice, reason, "", null, drawn[choice]);
       }
       if (outputTokens >= failAfter) {
@@ -180,12 +194,12 @@ final class ScriptedModel implements ServedModel {
 
     @Override
     public int prefilledTokens() {
-      return outputTokens > 0 ? prompt.length : 0;
+      return outputTokens > 0 ? prompt.length : prefilled;
     }
 
     @Override
     public Account account() {
-      return Account.EMPTY;
+      return account;
     }
 
     @Override
@@ -201,13 +215,14 @@ final class ScriptedModel implements ServedModel {
         tokens.add(new ArrayList<>());
         reasons.add(FinishReason.CANCELLED);
       }
-      TokenEvent event = next();
-      while (event != null) {
+      while (next() != null) {
+        // to the end; what was read before counts too
+      }
+      for (TokenEvent event : given) {
         switch (event) {
           case TokenEvent.Token token -> tokens.get(token.choice()).add(token);
           case TokenEvent.Finished end -> reasons.set(end.choice(), end.reason());
         }
-        event = next();
       }
       List<Completion.Choice> choices = new ArrayList<>();
       for (int choice = 0; choice < replies.size(); choice++) {

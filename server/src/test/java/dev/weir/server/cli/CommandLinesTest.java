@@ -47,6 +47,8 @@ class CommandLinesTest {
     "--context,     1,      context length",
     "--itl-target,  1,      latency target",
     "--step-tokens, 8,      slots",
+    "--heartbeat,   soon,   --heartbeat",
+    "--heartbeat,   1ms,    heartbeat",
   })
   void aBadValueIsNamedWithItsOption(String option, String value, String named) {
     Outcome outcome = weir("serve", folder.toString(), option, value);

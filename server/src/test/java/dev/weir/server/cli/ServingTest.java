@@ -7,6 +7,7 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.testing.TinyModel;
 import dev.weir.kernels.DType;
+import dev.weir.server.api.Heartbeats;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
@@ -47,7 +48,7 @@ class ServingTest {
 
   @Test
   void theGreetingsCurlLineWorksForAModelThatChats() throws Exception {
-    try (Serving serving = Serving.start(Engine.open(EngineOptions.of(model)), "m", LOCAL, 0)) {
+    try (Serving serving = serve()) {
       assertThat(serving.greeting()).contains("Weir serves m", "/v1/chat/completions");
       assertThat(answerToTheCurlLineOf(serving.greeting()).body()).contains("\"model\":\"m\"");
     }
@@ -56,10 +57,14 @@ class ServingTest {
   @Test
   void theGreetingsCurlLineWorksForAModelThatDoesNot() throws Exception {
     Files.writeString(model.resolve("tokenizer_config.json"), "{}");
-    try (Serving serving = Serving.start(Engine.open(EngineOptions.of(model)), "m", LOCAL, 0)) {
+    try (Serving serving = serve()) {
       assertThat(serving.greeting()).contains("/v1/completions");
       assertThat(answerToTheCurlLineOf(serving.greeting()).statusCode()).isEqualTo(200);
     }
+  }
+
+  private Serving serve() {
+    return Serving.start(Engine.open(EngineOptions.of(model)), "m", Heartbeats.DEFAULT, LOCAL, 0);
   }
 
   private static HttpResponse<String> answerToTheCurlLineOf(String greeting) throws Exception {

@@ -6,9 +6,11 @@ import static org.assertj.core.api.InstanceOfAssertFactories.type;
 
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.Terms;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,19 +20,21 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class RequestReadingTest {
   private static final SamplingDefaults DEFAULTS =
       new SamplingDefaults(0.6f, 20, 0.95f, 0.1f, 1.1f);
-  private static final ModelFacts MODEL = new ModelFacts(1000, 64, DEFAULTS);
+  private static final ModelFacts MODEL = new ModelFacts(1000, 64, 2, DEFAULTS);
 
   private static byte[] utf8(String json) {
     return json.getBytes(StandardCharsets.UTF_8);
   }
 
   private static CompletionRequest completion(String fields) {
-    return CompletionRequest.read(utf8("{\"prompt\":\"a\"" + fields + "}"), MODEL);
+    return CompletionRequest.read(utf8("{\"prompt\":\"a\"" + fields + "}"), Headers.NONE, MODEL);
   }
 
   private static ChatRequest chat(String fields) {
     return ChatRequest.read(
-        utf8("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]" + fields + "}"), MODEL);
+        utf8("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]" + fields + "}"),
+        Headers.NONE,
+        MODEL);
   }
 
   @Test
@@ -53,7 +57,7 @@ final class RequestReadingTest {
                   .repetitionPenalty(1.1f)
                   .build());
       assertThat(request.choices()).isOne();
-      assertThat(request.stream()).isFalse();
+      assertThat(request.form().stream()).isFalse();
     }
     assertThat(chat("").sampling().maxTokens()).as("a chat may fill the context").isEqualTo(64);
   }
@@ -92,9 +96,9 @@ final class RequestReadingTest {
                     20),
                 3,
                 false,
-                true,
-                true,
-                false));
+                false,
+                Terms.DEFAULT,
+                new ReplyForm(true, true, false, false, Optional.empty())));
   }
 
   @Test
@@ -203,7 +207,7 @@ final class RequestReadingTest {
         "n            | {\"prompt\":[\"a\",\"b\"],\"n\":65} | at most 128",
       })
   void aWrongPromptIsNamed(String param, String json, String message) {
-    assertThatThrownBy(() -> CompletionRequest.read(utf8(json), MODEL))
+    assertThatThrownBy(() -> CompletionRequest.read(utf8(json), Headers.NONE, MODEL))
         .asInstanceOf(type(ApiException.class))
         .satisfies(e -> assertThat(e.param()).isEqualTo(param))
         .satisfies(e -> assertThat(e).hasMessageContaining(message));
@@ -212,7 +216,8 @@ final class RequestReadingTest {
   @Test
   void aPromptLongerThanTheContextIsRefusedByItsCount() {
     String ids = "[" + "1,".repeat(64) + "1]";
-    assertThatThrownBy(() -> CompletionRequest.read(utf8("{\"prompt\":" + ids + "}"), MODEL))
+    assertThatThrownBy(
+            () -> CompletionRequest.read(utf8("{\"prompt\":" + ids + "}"), Headers.NONE, MODEL))
         .asInstanceOf(type(ApiException.class))
         .satisfies(e -> assertThat(e.code()).isEqualTo("context_length_exceeded"))
         .satisfies(e -> assertThat(e).hasMessageContaining("65 tokens").hasMessageContaining("64"));
@@ -237,7 +242,7 @@ final class RequestReadingTest {
         "messages[0].tool_calls[0].function.arguments | {\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}]} | JSON object",
       })
   void aWrongMessageIsNamed(String param, String json, String message) {
-    assertThatThrownBy(() -> ChatRequest.read(utf8(json), MODEL))
+    assertThatThrownBy(() -> ChatRequest.read(utf8(json), Headers.NONE, MODEL))
         .asInstanceOf(type(ApiException.class))
         .satisfies(e -> assertThat(e.param()).isEqualTo(param))
         .satisfies(e -> assertThat(e).hasMessageContaining(message));
