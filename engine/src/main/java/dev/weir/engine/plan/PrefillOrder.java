@@ -1,5 +1,7 @@
 package dev.weir.engine.plan;
 
+import java.util.Arrays;
+
 /**
  * Whose prompt is prefilled next. Deficit round robin over tenants (Shreedhar and Varghese 1995):
  * each in turn may take {@link #QUANTUM} tokens, so none can crowd out the others. Inside a
@@ -27,6 +29,9 @@ final class PrefillOrder {
   /** How many tokens a level of priority is worth among the prompts of a tenant. */
   static final int PRIORITY_TOKENS = 1024;
 
+  /** An entry's number in the low bits of what is sorted. */
+  private static final int ENTRY_BITS = 16;
+
   private final int maxPrefills;
   private final long[] deficits;
   private final long[] seen;
@@ -45,10 +50,14 @@ final class PrefillOrder {
   private final long[] lastStart;
   private final int[] nexts;
 
-  /** The tenants that had something waiting when this step began. */
+  /** Keys and numbers of all that waited when this step began. */
+  private final long[] sorted;
+
+  /** The tenants that had something waiting when this step began, and which of them is in turn. */
   private final int[] tenants;
 
   private int tenantCount;
+  private int at;
   private int waitingCount;
   private int inProgress;
 
@@ -77,6 +86,10 @@ final class PrefillOrder {
     lastStart = new long[tenants];
     this.tenants = new int[tenants];
     nexts = new int[capacity];
+    sorted = new long[capacity];
+    if (capacity > 1 << ENTRY_BITS) {
+      throw new IllegalArgumentException("more sequences than can be ordered: " + capacity);
+    }
     this.maxPrefills = maxPrefills;
   }
 
@@ -89,31 +102,56 @@ final class PrefillOrder {
   void begin(StepDemand demand) {
     round++;
     waitingCount = 0;
-    tenantCount = 0;
     inProgress = 0;
-    for (int entry = demand.size() - 1; entry >= 0; entry--) { // so that lists begin with the first
-      if (demand.pending(entry) <= 1) {
-        continue;
-      }
-      int tenant = demand.tenant(entry);
-      if (seen[tenant] != round) {
-        begin(tenant);
-      }
-      waitingCount++;
-      nexts[entry] = heads[tenant];
-      heads[tenant] = entry;
-      quanta[tenant] = Math.max(quanta[tenant], quantum(demand.priority(entry)));
-      if (!unhindered(demand, entry)) {
-        longWaiting[tenant]++;
-      } else {
-        unhindered[tenant]++;
-        if (isLong(demand, entry)) {
-          longStarted[tenant]++;
-          inProgress++;
-        }
+    for (int entry = 0; entry < demand.size(); entry++) {
+      if (demand.pending(entry) > 1) {
+        sorted[waitingCount++] = (key(demand, entry) << ENTRY_BITS) + entry;
+        collect(demand, entry);
       }
     }
+    Arrays.sort(sorted, 0, waitingCount);
+    for (int i = waitingCount - 1;
+        i >= 0;
+        i--) { // so that each tenant's list begins with its first
+      int entry = (int) (sorted[i] & ((1 << ENTRY_BITS) - 1));
+      int tenant = demand.tenant(entry);
+      nexts[entry] = heads[tenant];
+      heads[tenant] = entry;
+    }
+    tenantCount = 0;
+    at = 0;
+    for (int tenant = 0; tenant < deficits.length && waitingCount > 0; tenant++) {
+      if (seen[tenant] == round) {
+        at += tenant < turn ? 1 : 0;
+        tenants[tenantCount++] = tenant;
+      }
+    }
+    at = at == tenantCount ? 0 : at;
     starter = starter();
+  }
+
+  /** What is sorted by: the tokens left, those that others got meanwhile, and the priority. */
+  private long key(StepDemand demand, int entry) {
+    return demand.pending(entry)
+        - (served - demand.waitingSince(entry))
+        - (long) demand.priority(entry) * PRIORITY_TOKENS;
+  }
+
+  private void collect(StepDemand demand, int entry) {
+    int tenant = demand.tenant(entry);
+    if (seen[tenant] != round) {
+      begin(tenant);
+    }
+    quanta[tenant] = Math.max(quanta[tenant], quantum(demand.priority(entry)));
+    if (!unhindered(demand, entry)) {
+      longWaiting[tenant]++;
+    } else {
+      unhindered[tenant]++;
+      if (isLong(demand, entry)) {
+        longStarted[tenant]++;
+        inProgress++;
+      }
+    }
   }
 
   private void begin(int tenant) {
@@ -126,7 +164,6 @@ final class PrefillOrder {
     unhindered[tenant] = 0;
     longStarted[tenant] = 0;
     longWaiting[tenant] = 0;
-    tenants[tenantCount++] = tenant;
   }
 
   /** How many entries wait and were not served in this step. */
@@ -140,22 +177,11 @@ final class PrefillOrder {
     if (tenant == NONE) {
       return NONE;
     }
-    turn = tenant;
-    int best = NONE;
-    long bestKey = Long.MAX_VALUE;
-    for (int entry = heads[tenant]; entry != NONE; entry = nexts[entry]) {
-      if (tenant == starter || unhindered(demand, entry)) {
-        long key =
-            demand.pending(entry)
-                - (served - demand.waitingSince(entry))
-                - (long) demand.priority(entry) * PRIORITY_TOKENS;
-        if (key < bestKey) {
-          bestKey = key;
-          best = entry;
-        }
-      }
+    int entry = heads[tenant];
+    while (tenant != starter && !unhindered(demand, entry)) {
+      entry = nexts[entry];
     }
-    return best;
+    return entry;
   }
 
   /** Records that an entry gets so many tokens in this step, and nothing more in it. */
@@ -244,25 +270,19 @@ final class PrefillOrder {
         deficits[tenant] += rounds * quanta[tenant];
       }
     }
-    // The turn passes on: whoever was served last comes last among equals.
-    turn = (turn + 1) % deficits.length;
+    at = (at + 1) % tenantCount; // the turn passes on: who was served last comes last among equals
     return firstPaid();
   }
 
   private int firstPaid() {
-    int first = NONE;
     for (int i = 0; i < tenantCount; i++) {
-      int tenant = tenants[i];
-      if (deficits[tenant] > 0
-          && mayRun(tenant)
-          && (first == NONE || distance(tenant) < distance(first))) {
-        first = tenant;
+      int tenant = tenants[at];
+      if (deficits[tenant] > 0 && mayRun(tenant)) {
+        turn = tenant;
+        return tenant;
       }
+      at = at + 1 == tenantCount ? 0 : at + 1;
     }
-    return first;
-  }
-
-  private int distance(int tenant) {
-    return tenant >= turn ? tenant - turn : tenant - turn + deficits.length;
+    return NONE;
   }
 }
