@@ -83,7 +83,9 @@ public final class StepPlanner {
    * Fills {@code plan} for the given demand; at most {@code stepTokens} entries may be decodable.
    *
    * <p>In lockstep every device's step takes as long as the slowest one's. So all are filled up to
-   * the same time, which the slowest device's decode rows set.
+   * the same time, which the slowest device's decode rows set. Each planner saves up for itself:
+   * where several devices are so deep in prompts that no chunk fits, the mean may exceed the target
+   * once for each of them.
    *
    * @param companionsDecodeNanos the greatest {@link #decodeNanos} of the devices that run in
    *     lockstep with this one; 0 if there are none, or they decode nothing
