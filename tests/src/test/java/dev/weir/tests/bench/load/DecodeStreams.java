@@ -1,5 +1,6 @@
 package dev.weir.tests.bench.load;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -9,6 +10,9 @@ import java.util.Random;
  * followed by another one. One thread looks after them.
  */
 final class DecodeStreams implements AutoCloseable {
+  /** Between looks at the streams. */
+  private static final Duration LOOK = Duration.ofMillis(2);
+
   /** A stream that ends is followed by another, so this only bounds one request. */
   private static final int MAX_TOKENS = 100_000;
 
@@ -55,7 +59,7 @@ final class DecodeStreams implements AutoCloseable {
 
   /** Starts what has ended again. */
   void look() throws InterruptedException {
-    Thread.sleep(Storm.look());
+    Thread.sleep(LOOK);
     for (List<StreamedCompletion> stream : streams) {
       StreamedCompletion last = stream.getLast();
       if (!last.running()) {

@@ -25,9 +25,6 @@ record Storm(
     Duration before,
     Duration after) {
 
-  /** Between looks at the streams. */
-  private static final Duration LOOK = Duration.ofMillis(2);
-
   /** The long prompt's answer: long enough that it is a stream like the others for a moment. */
   private static final int ANSWER_TOKENS = 8;
 
@@ -88,9 +85,5 @@ record Storm(
     BenchFailedException.unless(
         one.answered(), "a long prompt got no first token: " + one.failure());
     return one.arrivals()[0];
-  }
-
-  static Duration look() {
-    return LOOK;
   }
 }

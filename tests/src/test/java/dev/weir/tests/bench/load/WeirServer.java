@@ -68,6 +68,7 @@ final class WeirServer implements AutoCloseable {
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
+    Runtime.getRuntime().addShutdownHook(new Thread(process::destroy, "end-server"));
     WeirServer server = new WeirServer(process, URI.create("http://127.0.0.1:" + port));
     try {
       server.awaitHealth(process);
