@@ -48,29 +48,9 @@ record EngineWork(long steps, double seconds, long prefillTokens) {
         .orElse(Double.NaN);
   }
 
-  /** What was done between two looks; null if one saw nothing. */
-  static @Nullable EngineWork difference(@Nullable EngineWork from, @Nullable EngineWork to) {
-    return from == null || to == null
-        ? null
-        : new EngineWork(
-            to.steps - from.steps,
-            to.seconds - from.seconds,
-            to.prefillTokens - from.prefillTokens);
-  }
-
-  double secondsPerStep() {
-    return seconds / steps;
-  }
-
-  /**
-   * How many seconds prompts take by the balance of what prefill adds to steps with what steps may
-   * grow: {@code E · r / (r − 1)}.
-   *
-   * @param decodeSeconds what one step took before there was prefill
-   * @param inflation r: how much longer a step may take on average, as a factor
-   */
-  double balanced(double decodeSeconds, double inflation) {
-    double extra = seconds - steps * decodeSeconds;
-    return extra * inflation / (inflation - 1);
+  /** What was done from this look to a later one. */
+  EngineWork until(EngineWork later) {
+    return new EngineWork(
+        later.steps - steps, later.seconds - seconds, later.prefillTokens - prefillTokens);
   }
 }

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The storm: streams decode; then a long cold prompt arrives; what do the streams keep?
@@ -38,10 +39,10 @@ record Storm(
     try (DecodeStreams running = new DecodeStreams(this, target, prompts, random)) {
       running.awaitAll();
       running.watchUntil(System.nanoTime() + warmUp.toNanos());
-      EngineWork atBegin = EngineWork.read(target);
+      @Nullable EngineWork atBegin = EngineWork.read(target);
       long begin = System.nanoTime();
       running.watchUntil(begin + before.toNanos());
-      EngineWork atSent = EngineWork.read(target);
+      @Nullable EngineWork atSent = EngineWork.read(target);
       List<StreamedCompletion> storm = new ArrayList<>();
       List<Prompt> made = new ArrayList<>();
       for (int i = 0; i < this.prompts; i++) {
@@ -57,7 +58,7 @@ record Storm(
               System.nanoTime() < limit, "no first token within " + target.patience());
           running.look();
         }
-        EngineWork atAnswered = EngineWork.read(target);
+        @Nullable EngineWork atAnswered = EngineWork.read(target);
         long answered = storm.stream().mapToLong(Storm::firstToken).max().orElseThrow();
         running.watchUntil(answered + after.toNanos());
         for (StreamedCompletion one : storm) {
@@ -73,12 +74,29 @@ record Storm(
             tokensPerPiece,
             storm.getFirst().said().promptTokens(),
             running.failures(),
-            EngineWork.difference(atBegin, atSent),
-            EngineWork.difference(atSent, atAnswered));
+            balance(target, atBegin, atSent, atAnswered));
       } finally {
         storm.forEach(StreamedCompletion::stop);
       }
     }
+  }
+
+  /** From the step log where it has all steps, else from counters. */
+  private static @Nullable Balance balance(
+      Target target,
+      @Nullable EngineWork begin,
+      @Nullable EngineWork sent,
+      @Nullable EngineWork answered)
+      throws InterruptedException {
+    if (begin == null || sent == null || answered == null) {
+      return null;
+    }
+    List<EngineStep> log = EngineStep.after(target, begin.steps() - 1);
+    List<EngineStep> before = EngineStep.between(log, begin.steps(), sent.steps());
+    List<EngineStep> during = EngineStep.between(log, sent.steps(), answered.steps());
+    return before.isEmpty() || during.isEmpty()
+        ? Balance.ofCounters(begin.until(sent), sent.until(answered))
+        : Balance.ofSteps(before, during);
   }
 
   private static long firstToken(StreamedCompletion one) {

@@ -55,7 +55,7 @@ class StormBenchTest {
         assertThat(run.path("before_tokens_per_second").asDouble()).isPositive();
         assertThat(run.path("first_token_seconds").asDouble()).isPositive();
         assertThat(run.path("failures").isEmpty()).isTrue();
-        assertThat(run.path("engine_during").path("prefillTokens").asInt()).isPositive();
+        assertThat(run.path("engine").path("steps").asInt()).isPositive();
       }
       assertThat(Files.readString(folder.resolve("out/storm.svg"))).contains("<svg", "toy", "kept");
     }

@@ -35,8 +35,14 @@ record StormReport(double inflation, List<StormSeries> all) {
             run -> MILLIS * run.gaps(run.sent(), run.answered()).quantile(0.99)),
         new Column("worst gap", "%.1f ×", StormRun::worstGap),
         new Column("first token", "%.2f s", StormRun::promptSeconds),
-        new Column("of the balance", "%.0f %%", run -> PERCENT * run.balance(inflation)),
+        new Column("of the balance", "%.0f %%", run -> PERCENT * run.ofBalance(inflation)),
+        new Column("steps grew to", "%.0f %%", StormReport::stepPercent),
         new Column("failed", "%.0f", run -> run.failures().size()));
+  }
+
+  private static double stepPercent(StormRun run) {
+    Balance balance = run.balance();
+    return balance == null ? Double.NaN : PERCENT * balance.inflation();
   }
 
   /** A table in Markdown: medians over each series' runs. */
@@ -84,11 +90,11 @@ record StormReport(double inflation, List<StormSeries> all) {
     row.put("worst_gap_over_median_gap", run.worstGap());
     row.put("first_token_seconds", run.promptSeconds());
     row.put("failures", run.failures());
-    if (run.workBefore() != null && run.workDuring() != null) {
-      row.put("engine_before", run.workBefore());
-      row.put("engine_during", run.workDuring());
-      row.put("step_inflation", run.stepInflation());
-      row.put("first_token_over_balance", run.balance(inflation));
+    Balance balance = run.balance();
+    if (balance != null) {
+      row.put("engine", balance);
+      row.put("step_inflation", balance.inflation());
+      row.put("first_token_over_balance", run.ofBalance(inflation));
     }
     return row;
   }

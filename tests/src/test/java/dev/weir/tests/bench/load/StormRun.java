@@ -16,8 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param tokensPerPiece tokens in one piece of this server
  * @param promptTokens of one long prompt, as the server counted them
  * @param failures requests of the streams that failed
- * @param workBefore what the engine did from begin to sent, where it tells
- * @param workDuring … from sent to answered
+ * @param balance of the engine's work while the prompts were prefilled; null where it does not tell
  */
 record StormRun(
     List<List<long[]>> streams,
@@ -28,8 +27,7 @@ record StormRun(
     double tokensPerPiece,
     int promptTokens,
     List<Failure> failures,
-    @Nullable EngineWork workBefore,
-    @Nullable EngineWork workDuring) {
+    @Nullable Balance balance) {
 
   private static final double NANOS = 1e9;
 
@@ -98,18 +96,9 @@ record StormRun(
    * The prompts' own time as a multiple of what it must be by the balance; NaN where the engine
    * tells nothing.
    *
-   * @param inflation how much longer a step may take on average, as a factor
+   * @param allowed how much longer a step may take on average, as a factor
    */
-  double balance(double inflation) {
-    return workBefore == null || workDuring == null
-        ? Double.NaN
-        : promptSeconds() / workDuring.balanced(workBefore.secondsPerStep(), inflation);
-  }
-
-  /** How much longer the engine's steps took on average while the prompts were prefilled. */
-  double stepInflation() {
-    return workBefore == null || workDuring == null
-        ? Double.NaN
-        : workDuring.secondsPerStep() / workBefore.secondsPerStep();
+  double ofBalance(double allowed) {
+    return balance == null ? Double.NaN : promptSeconds() / balance.promptSeconds(allowed);
   }
 }

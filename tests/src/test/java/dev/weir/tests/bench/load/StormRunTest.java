@@ -2,7 +2,9 @@ package dev.weir.tests.bench.load;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.InstanceOfAssertFactories.DOUBLE;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -38,8 +40,7 @@ class StormRunTest {
         tokensPerPiece,
         1000,
         List.of(),
-        new EngineWork(100, 10, 0),
-        new EngineWork(80, 10, 1000));
+        Balance.ofCounters(new EngineWork(100, 10, 0), new EngineWork(80, 10, 1000)));
   }
 
   /** Ten tokens a second before and after, five during the storm. */
@@ -93,9 +94,34 @@ class StormRunTest {
     StormRun run = run(1, List.of(List.of(halved())));
 
     // 80 steps would have taken 8 s without prefill: it added 2 s, and a fifth of the time is its.
-    assertThat(run.stepInflation()).isCloseTo(1.25, within(1e-9));
-    assertThat(run.balance(1.25)).isCloseTo(1, within(1e-9));
-    assertThat(run.balance(1.5)).isCloseTo(10 / 6.0, within(1e-9));
+    assertThat(run.balance())
+        .isNotNull()
+        .extracting(Balance::inflation, DOUBLE)
+        .isCloseTo(1.25, within(1e-9));
+    assertThat(run.ofBalance(1.25)).isCloseTo(1, within(1e-9));
+    assertThat(run.ofBalance(1.5)).isCloseTo(10 / 6.0, within(1e-9));
+  }
+
+  @Test
+  void theStepLogCountsOnlyWhatPrefillAdded() {
+    List<EngineStep> log = new ArrayList<>();
+    boolean more =
+        EngineStep.parse(
+            """
+            {"object": "list", "has_more": true, "data": [
+              {"number": 4, "ms": 100, "predicted_ms": 100, "prefill_tokens": 0},
+              {"number": 5, "ms": 110, "predicted_ms": 100, "prefill_tokens": 0},
+              {"number": 6, "ms": 150, "predicted_ms": 120, "prefill_tokens": 8},
+              {"number": 7, "ms": 135, "predicted_ms": 108, "prefill_tokens": 0}]}
+            """,
+            log);
+    Balance balance = Balance.ofSteps(EngineStep.between(log, 4, 6), EngineStep.between(log, 6, 8));
+
+    assertThat(more).isTrue();
+    assertThat(balance.decodeSeconds()).isCloseTo(0.105, within(1e-9));
+    assertThat(balance.extraSeconds()).isCloseTo(0.045, within(1e-9));
+    assertThat(balance.misprediction()).isCloseTo(0.2, within(1e-9));
+    assertThat(EngineStep.between(log, 3, 6)).as("step 3 is missing").isEmpty();
   }
 
   @Test
