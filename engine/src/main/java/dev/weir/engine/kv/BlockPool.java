@@ -1,31 +1,27 @@
 package dev.weir.engine.kv;
 
-import java.util.Arrays;
+import static dev.weir.engine.kv.BlockList.NONE;
 
 /**
- * The KV blocks of one shard, numbered in one row. A block is in exactly one of three states:
- * <i>free</i> (holds nothing), <i>held</i> (referenced by one or more sequences), or <i>cached</i>
- * (referenced by none, but its contents are in the prefix index and may be revived). Cached blocks
- * are given away in least-recently-released order when free ones run out. As a sequence releases
- * its blocks from the last to the first, a block is always given away before the blocks it
- * continues.
+ * A range of KV blocks: those of one shard, or of the host tier. A block is in exactly one of three
+ * states: <i>free</i> (holds nothing), <i>held</i> (referenced by one or more sequences or copies),
+ * or <i>cached</i> (referenced by none, but its contents are in the prefix index and may be
+ * revived).
+ *
+ * <p>When free blocks run out, cached ones are given away in least-recently-released order, those
+ * under a <i>lease</i> after all others: a lease is a preference, never a promise, so no number of
+ * leases keeps anybody waiting. As a sequence releases its blocks from the last to the first, a
+ * block is given away before the blocks it continues, where both are leased or neither is.
  */
 public final class BlockPool {
-  private static final int NONE = -1;
-
   private final int first;
   private final int[] references;
+  private final int[] leases;
   private final boolean[] indexed;
   private final int[] freeStack;
   private int free;
-
-  // The cached blocks as a doubly linked list, oldest release first.
-  private final int[] older;
-  private final int[] newer;
-  private int oldest = NONE;
-  private int newest = NONE;
-  private int cached;
-
+  private final BlockList unleased;
+  private final BlockList leased;
   private final PrefixIndex index;
 
   /**
@@ -36,17 +32,22 @@ public final class BlockPool {
   public BlockPool(int first, int capacity, PrefixIndex index) {
     this.first = first;
     references = new int[capacity];
+    leases = new int[capacity];
     indexed = new boolean[capacity];
-    older = new int[capacity];
-    newer = new int[capacity];
     freeStack = new int[capacity];
     for (int i = 0; i < capacity; i++) {
       freeStack[i] = first + capacity - 1 - i; // low numbers first: tests and dumps read better
     }
     free = capacity;
-    Arrays.fill(older, NONE);
-    Arrays.fill(newer, NONE);
+    BlockList.Links links = new BlockList.Links(first, capacity);
+    unleased = new BlockList(links);
+    leased = new BlockList(links);
     this.index = index;
+  }
+
+  /** The number of the first block. */
+  public int first() {
+    return first;
   }
 
   /** How many blocks there are. */
@@ -54,47 +55,79 @@ public final class BlockPool {
     return references.length;
   }
 
-  /** Blocks that could be allocated now: free ones and cached ones. */
+  /** Whether a block is one of these. */
+  public boolean contains(int block) {
+    return block >= first && block - first < capacity();
+  }
+
+  /** Blocks that could be allocated now: free ones and cached ones, leased or not. */
   public int available() {
-    return free + cached;
+    return free + cached();
   }
 
-  /** Blocks whose contents could be revived, held by nobody. */
+  /** Blocks whose contents could be revived, held by nobody; leased or not. */
   public int cached() {
-    return cached;
+    return unleased.size() + leased.size();
   }
 
-  /** Blocks that sequences hold. */
+  /** Those of {@link #cached} that are given away last. */
+  public int leased() {
+    return leased.size();
+  }
+
+  /** Blocks that are referenced. */
   public int held() {
-    return references.length - free - cached;
+    return capacity() - available();
   }
 
   /**
-   * A block for one new reference; its old contents leave the index.
+   * A block for one new reference: a free one, else the oldest cached one, else the oldest leased
+   * one. Its old contents leave the index.
    *
    * @return the block, or -1 if every block is held
    */
   public int allocate() {
-    int block;
-    if (free > 0) {
-      block = freeStack[--free];
-    } else if (oldest != NONE) {
-      block = oldest;
-      unlink(block);
-      forget(block);
-    } else {
-      return NONE;
+    if (free == 0) {
+      int oldest = oldestCached();
+      if (oldest == NONE) {
+        return NONE;
+      }
+      drop(oldest);
     }
-    assert references[block - first] == 0 && !indexed[block - first];
+    int block = freeStack[--free];
+    assert references[block - first] == 0 && !indexed[block - first] && leases[block - first] == 0;
     references[block - first] = 1;
     return block;
+  }
+
+  /** The cached block that is given away next once no block is free, or -1. */
+  public int oldestCached() {
+    return unleased.size() > 0 ? unleased.oldest() : leased.oldest();
+  }
+
+  /** Frees a cached block; its contents leave the index, other copies of them stay. */
+  public void drop(int block) {
+    assert references[block - first] == 0 && indexed[block - first] : "not cached: " + block;
+    listOf(block).remove(block);
+    indexed[block - first] = false;
+    index.remove(block);
+    free(block);
+  }
+
+  private void free(int block) {
+    leases[block - first] = 0;
+    freeStack[free++] = block;
+  }
+
+  private BlockList listOf(int block) {
+    return leases[block - first] > 0 ? leased : unleased;
   }
 
   /** Adds a reference to a block that is held or cached. */
   public void retain(int block) {
     if (references[block - first]++ == 0) {
       assert indexed[block - first] : "a free block cannot be revived: " + block;
-      unlink(block);
+      listOf(block).remove(block);
     }
   }
 
@@ -105,9 +138,9 @@ public final class BlockPool {
     assert references[block - first] > 0 : "released more often than retained: " + block;
     if (--references[block - first] == 0) {
       if (indexed[block - first]) {
-        link(block);
+        listOf(block).add(block);
       } else {
-        freeStack[free++] = block;
+        free(block);
       }
     }
   }
@@ -117,13 +150,40 @@ public final class BlockPool {
     return references[block - first];
   }
 
+  /**
+   * Adds a lease to a block that is held or cached; leases of several owners add up. A cached block
+   * becomes the most recently released of the leased ones. All leases end when the block is given
+   * away or dropped, or released without being findable.
+   */
+  public void lease(int block) {
+    assert references[block - first] > 0 || indexed[block - first] : "free: " + block;
+    if (leases[block - first]++ == 0 && isCached(block)) {
+      unleased.remove(block);
+      leased.add(block);
+    }
+  }
+
+  /**
+   * Takes a lease off a block; none where there is none. A cached block without leases becomes the
+   * most recently released of the others, so a context's blocks are unleased as they are released:
+   * from the last to the first. Whether the block still is what was leased, {@link
+   * PrefixIndex#holds} tells.
+   */
+  public void unlease(int block) {
+    if (leases[block - first] > 0 && --leases[block - first] == 0 && isCached(block)) {
+      leased.remove(block);
+      unleased.add(block);
+    }
+  }
+
+  private boolean isCached(int block) {
+    return references[block - first] == 0 && indexed[block - first];
+  }
+
   /** Drops every cached block's contents. */
   public void clearCached() {
-    while (oldest != NONE) {
-      int block = oldest;
-      unlink(block);
-      forget(block);
-      freeStack[free++] = block;
+    while (cached() > 0) {
+      drop(oldestCached());
     }
   }
 
@@ -133,65 +193,42 @@ public final class BlockPool {
     indexed[block - first] = true;
   }
 
-  private void forget(int block) {
-    indexed[block - first] = false;
-    index.remove(block);
-  }
-
-  private void link(int block) {
-    older[block - first] = newest;
-    newer[block - first] = NONE;
-    if (newest == NONE) {
-      oldest = block;
-    } else {
-      newer[newest - first] = block;
-    }
-    newest = block;
-    cached++;
-  }
-
-  private void unlink(int block) {
-    int before = older[block - first];
-    int after = newer[block - first];
-    if (before == NONE) {
-      oldest = after;
-    } else {
-      newer[before - first] = after;
-    }
-    if (after == NONE) {
-      newest = before;
-    } else {
-      older[after - first] = before;
-    }
-    cached--;
-  }
-
   /**
-   * Checks that every block is in exactly one state; for assertions and tests. Costs a pass over
-   * all blocks.
+   * Checks that every block is in exactly one state and that what is findable is in the index; for
+   * assertions and tests. Costs a pass over all blocks.
    */
   public boolean consistent() {
     boolean[] seen = new boolean[capacity()];
     for (int i = 0; i < free; i++) {
       int at = freeStack[i] - first;
-      if (seen[at] || references[at] != 0 || indexed[at]) {
+      if (seen[at] || references[at] != 0 || indexed[at] || leases[at] != 0) {
         return false;
       }
       seen[at] = true;
     }
+    if (!consistent(unleased, seen) || !consistent(leased, seen)) {
+      return false;
+    }
+    int referenced = 0;
+    for (int at = 0; at < capacity(); at++) {
+      referenced += references[at] > 0 ? 1 : 0;
+      if (references[at] < 0 || leases[at] < 0 || indexed[at] != index.contains(first + at)) {
+        return false;
+      }
+    }
+    return referenced == held();
+  }
+
+  private boolean consistent(BlockList list, boolean[] seen) {
     int listed = 0;
-    for (int block = oldest; block != NONE; block = newer[block - first]) {
+    for (int block = list.oldest(); block != NONE; block = list.after(block)) {
       int at = block - first;
-      if (seen[at] || references[at] != 0 || !indexed[at]) {
+      if (seen[at] || !isCached(block) || listOf(block) != list) {
         return false;
       }
       seen[at] = true;
       listed++;
     }
-    int referenced = 0;
-    for (int count : references) {
-      referenced += count > 0 ? 1 : 0;
-    }
-    return listed == cached && referenced + free + cached == capacity();
+    return listed == list.size();
   }
 }

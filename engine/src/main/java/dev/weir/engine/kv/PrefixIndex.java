@@ -14,6 +14,10 @@ import java.util.Arrays;
  * reused can no longer be reached. Prefixes of different weights versions or salts start from
  * different roots.
  *
+ * <p>The same contents may lie in several blocks, on several devices or in the host tier. Such
+ * <i>copies</i> share one content id, and any of them may be given away: the contents are forgotten
+ * with the last.
+ *
  * <p>Open addressing with linear probing; sized once for all blocks; nothing is allocated
  * afterwards.
  */
@@ -23,8 +27,13 @@ public final class PrefixIndex {
   /** Twice as many cells as blocks at least: short probes. */
   private static final int CELLS_PER_BLOCK = 2;
 
+  /** One copy of each contents. */
   private final int[] cells;
+
   private final int cellMask;
+
+  /** Copies form a ring; a block without any follows itself. */
+  private final int[] nextCopy;
 
   private final long[] hashes;
   private final long[] parents;
@@ -33,13 +42,14 @@ public final class PrefixIndex {
   private long lastContent;
 
   /**
-   * @param blocks how many blocks the pool has
+   * @param blocks how many blocks there are, over all pools
    */
   public PrefixIndex(int blocks) {
     int size = Integer.highestOneBit(Math.max(2, blocks * CELLS_PER_BLOCK - 1)) << 1;
     cells = new int[size];
     cellMask = size - 1;
     Arrays.fill(cells, NONE);
+    nextCopy = new int[blocks];
     hashes = new long[blocks];
     parents = new long[blocks];
     contents = new long[blocks];
@@ -58,7 +68,8 @@ public final class PrefixIndex {
   }
 
   /**
-   * The block that holds {@code ids[from … from + BLOCK_TOKENS - 1]} behind the given parent.
+   * A block that holds {@code ids[from … from + BLOCK_TOKENS - 1]} behind the given parent: any of
+   * the copies.
    *
    * @return the block, or -1
    */
@@ -81,6 +92,35 @@ public final class PrefixIndex {
     return NONE;
   }
 
+  /**
+   * A copy of an indexed block's contents whose number lies in {@code [from, to)}: the block itself
+   * if it does.
+   *
+   * @return the copy, or -1
+   */
+  public int copyIn(int block, int from, int to) {
+    assert contains(block) : "not indexed: " + block;
+    int copy = block;
+    do {
+      if (copy >= from && copy < to) {
+        return copy;
+      }
+      copy = nextCopy[copy];
+    } while (copy != block);
+    return NONE;
+  }
+
+  /** Whether a block is indexed. */
+  public boolean contains(int block) {
+    return contents[block] != 0;
+  }
+
+  /** Whether a block still is what it was when it had this content id. */
+  public boolean holds(int block, long content) {
+    assert content != 0 : "no content id";
+    return contents[block] == content;
+  }
+
   /** The content id of an indexed block: what its continuation names as parent. */
   public long content(int block) {
     assert contents[block] != 0 : "not indexed: " + block;
@@ -88,8 +128,8 @@ public final class PrefixIndex {
   }
 
   /**
-   * Makes a full block findable. The caller has looked that no equal one is there yet, and tells
-   * the pool.
+   * Makes a full block findable. The caller has looked that no equal one is there yet ({@link
+   * #addCopy} is for that), and tells the pool.
    *
    * @return the block's content id
    */
@@ -105,17 +145,52 @@ public final class PrefixIndex {
     }
     cells[cell] = block;
     contents[block] = ++lastContent;
+    nextCopy[block] = block;
     return lastContent;
   }
 
-  /** Forgets a block. */
+  /**
+   * Makes a block findable that holds the same as an indexed one, under the same content id. The
+   * caller tells the pool.
+   */
+  public void addCopy(int block, int equal) {
+    assert contents[block] == 0 : "indexed already: " + block;
+    assert contents[equal] != 0 : "not indexed: " + equal;
+    hashes[block] = hashes[equal];
+    parents[block] = parents[equal];
+    contents[block] = contents[equal];
+    System.arraycopy(
+        tokens, equal * BLOCK_TOKENS, tokens, block * BLOCK_TOKENS, BLOCK_TOKENS);
+    nextCopy[block] = nextCopy[equal];
+    nextCopy[equal] = block;
+  }
+
+  /** Forgets a block; the last copy's contents are forgotten with it. */
   void remove(int block) {
     assert contents[block] != 0 : "not indexed: " + block;
     contents[block] = 0;
-    int hole = (int) hashes[block] & cellMask;
-    while (cells[hole] != block) {
-      hole = hole + 1 & cellMask;
+    int cell = (int) hashes[block] & cellMask;
+    while (cells[cell] != block && cells[cell] != NONE) {
+      cell = cell + 1 & cellMask;
     }
+    int copy = nextCopy[block];
+    if (copy == block) {
+      close(cell);
+      return;
+    }
+    int before = copy;
+    while (nextCopy[before] != block) {
+      before = nextCopy[before];
+    }
+    nextCopy[before] = copy;
+    if (cells[cell] == block) {
+      cells[cell] = copy;
+    }
+  }
+
+  /** Empties a cell. */
+  private void close(int emptied) {
+    int hole = emptied;
     // Close the gap: a later entry of the same probe sequence moves into it (Knuth, TAOCP 6.4,
     // algorithm R).
     for (int cell = hole + 1 & cellMask; cells[cell] != NONE; cell = cell + 1 & cellMask) {
