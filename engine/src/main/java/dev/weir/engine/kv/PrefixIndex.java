@@ -159,8 +159,7 @@ public final class PrefixIndex {
     hashes[block] = hashes[equal];
     parents[block] = parents[equal];
     contents[block] = contents[equal];
-    System.arraycopy(
-        tokens, equal * BLOCK_TOKENS, tokens, block * BLOCK_TOKENS, BLOCK_TOKENS);
+    System.arraycopy(tokens, equal * BLOCK_TOKENS, tokens, block * BLOCK_TOKENS, BLOCK_TOKENS);
     nextCopy[block] = nextCopy[equal];
     nextCopy[equal] = block;
   }

@@ -32,7 +32,9 @@ class HostTierTest {
   private final PrefixIndex index = new PrefixIndex(DEVICES * POOL + TIER);
   private final MemorySegment memory = arena.allocate(TIER * BYTES, BYTES);
   private final HostTier tier = new HostTier(DEVICES * POOL, memory, BYTES, index);
-  private final BlockPool[] pools = {new BlockPool(0, POOL, index), new BlockPool(POOL, POOL, index)};
+  private final BlockPool[] pools = {
+    new BlockPool(0, POOL, index), new BlockPool(POOL, POOL, index)
+  };
 
   /** What lies in the devices' blocks. */
   private final long[] devices = new long[DEVICES * POOL];

@@ -10,6 +10,7 @@ import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Random;
+import java.util.SequencedSet;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -43,13 +44,13 @@ class LeasedBlocksTest {
   /** The pool again, from plain collections. */
   private static final class Model {
     final Set<Integer> free = new HashSet<>();
-    final LinkedHashSet<Integer> unleased = new LinkedHashSet<>();
-    final LinkedHashSet<Integer> leased = new LinkedHashSet<>();
+    final SequencedSet<Integer> unleased = new LinkedHashSet<>();
+    final SequencedSet<Integer> leased = new LinkedHashSet<>();
     final int[] references = new int[FIRST + BLOCKS];
     final int[] leases = new int[FIRST + BLOCKS];
     final boolean[] indexed = new boolean[FIRST + BLOCKS];
 
-    LinkedHashSet<Integer> listOf(int block) {
+    SequencedSet<Integer> listOf(int block) {
       return leases[block] > 0 ? leased : unleased;
     }
 
