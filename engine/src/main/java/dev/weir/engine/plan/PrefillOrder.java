@@ -1,7 +1,5 @@
 package dev.weir.engine.plan;
 
-import java.util.Arrays;
-
 /**
  * Whose prompt is prefilled next. Deficit round robin over tenants (Shreedhar and Varghese 1995):
  * each in turn may take {@link #QUANTUM} tokens, so none can crowd out the others. Inside a
@@ -109,7 +107,7 @@ final class PrefillOrder {
         collect(demand, entry);
       }
     }
-    Arrays.sort(sorted, 0, waitingCount);
+    sort();
     for (int i = waitingCount - 1;
         i >= 0;
         i--) { // so that each tenant's list begins with its first
@@ -135,6 +133,20 @@ final class PrefillOrder {
     return demand.pending(entry)
         - (served - demand.waitingSince(entry))
         - (long) demand.priority(entry) * PRIORITY_TOKENS;
+  }
+
+  /** Shell's sort: a few hundred at most, and the library's allocates until it is compiled. */
+  private void sort() {
+    for (int gap = waitingCount / 2; gap > 0; gap /= 2) {
+      for (int i = gap; i < waitingCount; i++) {
+        long value = sorted[i];
+        int to = i;
+        for (; to >= gap && sorted[to - gap] > value; to -= gap) {
+          sorted[to] = sorted[to - gap];
+        }
+        sorted[to] = value;
+      }
+    }
   }
 
   private void collect(StepDemand demand, int entry) {
