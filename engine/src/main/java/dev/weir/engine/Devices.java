@@ -11,6 +11,7 @@ import dev.weir.kernels.reference.ReferenceDevice;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -27,17 +28,34 @@ final class Devices {
 
   private Devices() {}
 
-  /** Ways to get a device, the best first; each may be tried after the one before has failed. */
-  static List<Supplier<Device>> of(DeviceChoice choice, int threads) {
-    return switch (choice) {
-      case DeviceChoice.Cuda(int ordinal) -> List.of(() -> CudaDevice.open(ordinal));
-      case DeviceChoice.Cpu cpu -> List.of(() -> CpuDevice.open(threads));
-      case DeviceChoice.Reference reference -> List.of(ReferenceDevice::open);
-      case DeviceChoice.Auto auto ->
-          usableGpu()
-              ? List.of(() -> CudaDevice.open(0), () -> onProcessors(threads))
-              : List.of(() -> onProcessors(threads));
-    };
+  /** Ways to get the devices, the best first; each may be tried after the one before has failed. */
+  static List<Supplier<List<Device>>> of(List<DeviceChoice> choices, int threads) {
+    if (choices.equals(List.of(DeviceChoice.AUTO))) {
+      Supplier<List<Device>> processors = () -> List.of(onProcessors(threads));
+      return usableGpu()
+          ? List.of(() -> List.of(CudaDevice.open(0)), processors)
+          : List.of(processors);
+    }
+    return List.of(() -> all(choices, threads));
+  }
+
+  private static List<Device> all(List<DeviceChoice> choices, int threads) {
+    List<Device> devices = new ArrayList<>(choices.size());
+    try {
+      for (DeviceChoice choice : choices) {
+        devices.add(
+            switch (choice) {
+              case DeviceChoice.Cuda(int ordinal) -> CudaDevice.open(ordinal);
+              case DeviceChoice.Cpu cpu -> CpuDevice.open(threads);
+              case DeviceChoice.Reference reference -> ReferenceDevice.open();
+              case DeviceChoice.Auto auto -> onProcessors(threads);
+            });
+      }
+      return devices;
+    } catch (RuntimeException | Error failure) {
+      devices.forEach(Device::close);
+      throw failure;
+    }
   }
 
   private static boolean usableGpu() {
@@ -59,14 +77,14 @@ final class Devices {
   }
 
   /**
-   * Uses the first device that can be opened and used; a warning says why it is not the one before.
+   * Uses the first devices that can be opened and used; a warning says why it is not those before.
    *
-   * @param use closes the device if it fails
+   * @param use closes the devices if it fails
    */
-  static <T> T use(List<Supplier<Device>> devices, Function<Device, T> use) {
-    for (Supplier<Device> device : devices.subList(0, devices.size() - 1)) {
+  static <T> T use(List<Supplier<List<Device>>> ways, Function<List<Device>, T> use) {
+    for (Supplier<List<Device>> way : ways.subList(0, ways.size() - 1)) {
       try {
-        return use.apply(device.get());
+        return use.apply(way.get());
       } catch (DeviceMemoryException
           | DeviceLostException
           | UnsupportedShapeException
@@ -74,7 +92,7 @@ final class Devices {
         LOG.log(Level.WARNING, "no GPU is used: {0}", failure.getMessage());
       }
     }
-    return use.apply(devices.getLast().get());
+    return use.apply(ways.getLast().get());
   }
 
   /** Where options do not say how many tokens a step may have. */

@@ -15,6 +15,9 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.ShardStats;
+import dev.weir.engine.request.StepRecord;
+import dev.weir.engine.run.DeviceModel;
 import dev.weir.engine.run.LoopOptions;
 import dev.weir.engine.run.StepLoop;
 import dev.weir.engine.text.ChatTemplate;
@@ -27,8 +30,10 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneId;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * A model, loaded and ready: the embedding API, and the only door to everything below it.
@@ -54,21 +59,24 @@ public final class Engine implements AutoCloseable {
   private final GenerationDefaults defaults;
   private final Tokenizer tokenizer;
   private final ChatTemplate chatTemplate;
-  private final Device device;
+  private final List<Device> devices;
   private final StepLoop loop;
+
+  /** The index numbers the blocks of all devices and of host memory together. */
+  private static final int MAX_HOST_BLOCKS = 1 << 24;
 
   private Engine(
       ModelConfig config,
       GenerationDefaults defaults,
       Tokenizer tokenizer,
-      Device device,
+      List<Device> devices,
       StepLoop loop) {
     this.config = config;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
     chatTemplate =
         ChatTemplate.of(tokenizer, Clock.system(ZoneId.systemDefault()), RenderLimits.DEFAULT);
-    this.device = device;
+    this.devices = devices;
     this.loop = loop;
   }
 
@@ -84,22 +92,22 @@ public final class Engine implements AutoCloseable {
    *     for KV memory that holds no block
    */
   public static Engine open(EngineOptions options) {
-    return open(options, Devices.of(options.device(), options.threads()));
+    return open(options, Devices.of(options.devices(), options.threads()));
   }
 
   /** The same on a device of the caller's, closed with the engine. */
   static Engine open(EngineOptions options, Supplier<Device> device) {
-    return open(options, List.of(device));
+    return open(options, List.of(() -> List.of(device.get())));
   }
 
-  private static Engine open(EngineOptions options, List<Supplier<Device>> devices) {
+  private static Engine open(EngineOptions options, List<Supplier<List<Device>>> ways) {
     Path directory = ModelDirectory.resolve(options.model());
     ModelConfig config = ModelConfigReader.read(directory);
     GenerationDefaults defaults = GenerationDefaults.read(directory, config);
     Tokenizer tokenizer = Tokenizer.load(directory);
     try {
       return Devices.use(
-          devices, device -> open(options, directory, config, defaults, tokenizer, device));
+          ways, devices -> open(options, directory, config, defaults, tokenizer, devices));
     } catch (RuntimeException | Error failure) {
       tokenizer.close();
       throw failure;
@@ -112,15 +120,15 @@ public final class Engine implements AutoCloseable {
       ModelConfig config,
       GenerationDefaults defaults,
       Tokenizer tokenizer,
-      Device device) {
+      List<Device> devices) {
     try {
-      StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, device);
+      StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, devices);
       loop.calibrate(CALIBRATION_TIME);
-      Engine engine = new Engine(config, defaults, tokenizer, device, loop);
-      loop.start(); // last: a failure before this closes a device that nobody uses
+      Engine engine = new Engine(config, defaults, tokenizer, devices, loop);
+      loop.start(); // last: a failure before this closes devices that nobody uses
       return engine;
     } catch (RuntimeException | Error failure) {
-      device.close();
+      devices.forEach(Device::close);
       throw failure;
     }
   }
@@ -131,12 +139,32 @@ public final class Engine implements AutoCloseable {
       ModelConfig config,
       GenerationDefaults defaults,
       Tokenizer tokenizer,
-      Device device) {
+      List<Device> devices) {
     int contextLength = contextLength(options, config);
     int stepTokens =
         options
             .stepTokens()
-            .orElseGet(() -> Math.max(options.slots(), Devices.defaultStepTokens(device)));
+            .orElseGet(
+                () -> Math.max(options.slots(), Devices.defaultStepTokens(devices.getFirst())));
+    List<DeviceModel> models = new ArrayList<>(devices.size());
+    for (Device device : devices) {
+      models.add(load(options, directory, config, device, contextLength, stepTokens));
+    }
+    return new StepLoop(
+        models,
+        tokenizer,
+        defaults.eosIds().stream().mapToInt(Integer::intValue).toArray(),
+        loopOptions(options, models.getFirst().arena().shape(), contextLength, stepTokens),
+        System::nanoTime);
+  }
+
+  private static DeviceModel load(
+      EngineOptions options,
+      Path directory,
+      ModelConfig config,
+      Device device,
+      int contextLength,
+      int stepTokens) {
     Weights weights;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       weights = Weights.load(checkpoint, config, device, options.progress());
@@ -146,22 +174,30 @@ public final class Engine implements AutoCloseable {
     KvArena arena =
         device.allocateKv(
             transformer.kvShape(), kvBlocks(options, device, transformer.kvShape(), contextLength));
-    PlanLimits limits = PlanLimits.of(stepTokens, options.scheduling());
-    return new StepLoop(
-        device,
-        transformer,
-        tokenizer,
-        defaults.eosIds().stream().mapToInt(Integer::intValue).toArray(),
-        arena,
-        new LoopOptions(
-            options.shards(),
+    return new DeviceModel(device, transformer, arena, new CostModel());
+  }
+
+  private static LoopOptions loopOptions(
+      EngineOptions options, KvShape shape, int contextLength, int stepTokens) {
+    long hostBlocks = options.hostKvBytes() / shape.blockBytes();
+    if (options.hostKvBytes() > 0 && hostBlocks == 0) {
+      throw new IllegalArgumentException(
+          "the host's KV memory of %d bytes is too small for a block of %d bytes"
+              .formatted(options.hostKvBytes(), shape.blockBytes()));
+    }
+    return LoopOptions.of(
+            options.allShards(),
             options.slots(),
             options.queue(),
             contextLength,
             options.reusePrefixes(),
-            limits),
-        new CostModel(),
-        System::nanoTime);
+            PlanLimits.of(stepTokens, options.scheduling()))
+        .withLockstep(options.lockstep())
+        .withHostBlocks((int) Math.min(hostBlocks, MAX_HOST_BLOCKS))
+        .withTimes(
+            options.limits(),
+            options.maxQueueTime().map(Duration::toNanos).orElse(LoopOptions.NO_LIMIT),
+            options.sessionLease().toNanos());
   }
 
   private static int contextLength(EngineOptions options, ModelConfig config) {
@@ -178,14 +214,15 @@ public final class Engine implements AutoCloseable {
       EngineOptions options, Device device, KvShape shape, int contextLength) {
     long bytes = options.kvBytes().orElseGet(() -> Devices.defaultKvBytes(device));
     long perSequence = Math.ceilDiv(contextLength, KvShape.BLOCK_TOKENS);
-    long usable = perSequence * Math.max(options.slots(), options.shards());
+    int shards = options.allShards() / options.devices().size();
+    long usable = perSequence * Math.max(options.slots(), shards);
     long affordable = bytes / shape.blockBytes();
-    if (affordable < options.shards()) {
+    if (affordable < shards) {
       throw new IllegalArgumentException(
           "the KV memory of %d bytes is too small for %d shard(s); one block of %d tokens takes %d bytes, a whole context of %d tokens %d"
               .formatted(
                   bytes,
-                  options.shards(),
+                  shards,
                   KvShape.BLOCK_TOKENS,
                   shape.blockBytes(),
                   contextLength,
@@ -247,7 +284,7 @@ public final class Engine implements AutoCloseable {
 
   /** What computes, for people. */
   public String deviceName() {
-    return device.name();
+    return devices.stream().map(Device::name).collect(Collectors.joining(", "));
   }
 
   /** The longest a sequence can become, prompt and output together. */
@@ -258,6 +295,20 @@ public final class Engine implements AutoCloseable {
   /** How many tokens' keys and values there is memory for, over all sequences. */
   public long kvTokens() {
     return (long) loop.stats().blocks() * KvShape.BLOCK_TOKENS;
+  }
+
+  /** What each shard holds, at this moment. */
+  public List<ShardStats> shards() {
+    return loop.shardStats();
+  }
+
+  /**
+   * The last steps, oldest first: those with a greater number that are still remembered.
+   *
+   * @param after -1 for all
+   */
+  public List<StepRecord> steps(long after) {
+    return loop.steps(after);
   }
 
   /** What was done and is held, at this moment. */
@@ -272,7 +323,7 @@ public final class Engine implements AutoCloseable {
   @Override
   public synchronized void close() {
     if (loop.close()) {
-      device.close();
+      devices.forEach(Device::close);
     }
     tokenizer.close();
   }

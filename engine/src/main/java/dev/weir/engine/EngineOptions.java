@@ -2,7 +2,12 @@ package dev.weir.engine;
 
 import dev.weir.engine.model.LoadProgress;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.TimeLimits;
+import dev.weir.engine.run.LoopOptions;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
@@ -12,35 +17,48 @@ import java.util.function.Consumer;
  * {@code with…} methods change them.
  *
  * @param model a Hugging Face model directory, or the top folder of its hub cache entry
- * @param device what computes
+ * @param devices what computes: one, or several of a kind that each hold the whole model
  * @param threads worker threads of a CPU device
  * @param contextLength the longest sequence, prompt and output together; absent: what the model was
  *     made for
- * @param shards how many share the device, each with its own part of the KV memory; their sequences
- *     run in the same steps
- * @param slots the most sequences that run at once, over all shards
+ * @param shards how many share the devices, each with its own part of a device's KV memory; those
+ *     of one device run in the same steps. A multiple of the number of devices, or 1: one for each
+ * @param lockstep whether several devices begin and end their steps together
+ * @param slots the most sequences that run at once on a device, over all its shards
  * @param queue the most requests that wait beyond these; the next one is refused
- * @param kvBytes memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} % of the
- *     machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights leave free
- *     there, or what all slots together can use if that is less
+ * @param kvBytes each device's memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} %
+ *     of the machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights
+ *     leave free there, or what all slots together can use if that is less
+ * @param hostKvBytes host memory for keys and values of contexts that are idle, restored when they
+ *     are wanted again; 0: none
  * @param stepTokens the most tokens of one step; absent: {@value #DEFAULT_STEP_TOKENS}, on a GPU
  *     {@value #DEFAULT_GPU_STEP_TOKENS}, and as many as there are slots at least
  * @param scheduling how the time of steps is shared between prompts and streams
  * @param reusePrefixes whether computed prefixes are kept and found again
+ * @param limits time limits of requests that have none of their own
+ * @param maxQueueTime a request that is predicted to have its first token later is refused at once
+ * @param sessionLease for how long an idle session's KV is spared before others'
+ * @param journal where arrivals, plans and results are written down; absent: nowhere
  * @param progress hears how far loading is
  */
 public record EngineOptions(
     Path model,
-    DeviceChoice device,
+    List<DeviceChoice> devices,
     int threads,
     OptionalInt contextLength,
     int shards,
+    boolean lockstep,
     int slots,
     int queue,
     OptionalLong kvBytes,
+    long hostKvBytes,
     OptionalInt stepTokens,
     Scheduling scheduling,
     boolean reusePrefixes,
+    TimeLimits limits,
+    Optional<Duration> maxQueueTime,
+    Duration sessionLease,
+    Optional<Path> journal,
     LoadProgress progress) {
 
   /** Enough that batching pays, few enough that the tables stay small. */
@@ -76,7 +94,37 @@ public record EngineOptions(
   /** More threads than this share caches and memory without gain in one engine. */
   public static final int MAX_THREADS = 256;
 
+  /** More GPUs than one machine holds. */
+  public static final int MAX_DEVICES = 64;
+
+  /** A person's or an agent's time between two turns, mostly. */
+  public static final Duration DEFAULT_SESSION_LEASE =
+      Duration.ofNanos(LoopOptions.DEFAULT_LEASE_NANOS);
+
   public EngineOptions {
+    devices = List.copyOf(devices);
+    check(
+        !devices.isEmpty() && devices.size() <= MAX_DEVICES,
+        "the number of devices",
+        devices.size(),
+        "1 to " + MAX_DEVICES);
+    check(
+        devices.size() == 1 || !devices.contains(DeviceChoice.AUTO),
+        "one of several devices",
+        "auto",
+        "named");
+    check(
+        shards == 1 || shards % devices.size() == 0,
+        "shards",
+        shards,
+        "a multiple of the " + devices.size() + " devices");
+    check(hostKvBytes >= 0, "host KV bytes", hostKvBytes, "0 or more");
+    check(!sessionLease.isNegative(), "the session lease", sessionLease, "0 or more");
+    check(
+        maxQueueTime.isEmpty() || maxQueueTime.get().isPositive(),
+        "the longest queue time",
+        maxQueueTime,
+        "positive");
     check(threads >= 1 && threads <= MAX_THREADS, "threads", threads, "1 to " + MAX_THREADS);
     check(
         contextLength.isEmpty() || contextLength.getAsInt() >= 2,
@@ -105,22 +153,68 @@ public record EngineOptions(
   public static EngineOptions of(Path model) {
     return new EngineOptions(
         model,
-        DeviceChoice.AUTO,
+        List.of(DeviceChoice.AUTO),
         Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors()),
         OptionalInt.empty(),
         1,
+        false,
         DEFAULT_SLOTS,
         DEFAULT_QUEUE,
         OptionalLong.empty(),
+        0,
         OptionalInt.empty(),
         Scheduling.DEFAULT,
         true,
+        TimeLimits.NONE,
+        Optional.empty(),
+        DEFAULT_SESSION_LEASE,
+        Optional.empty(),
         LoadProgress.SILENT);
   }
 
-  /** These options with another {@link #device}. */
+  /** These options with one device. */
   public EngineOptions withDevice(DeviceChoice value) {
-    return with(changed -> changed.device = value);
+    return withDevices(List.of(value));
+  }
+
+  /** These options with other {@link #devices}. */
+  public EngineOptions withDevices(List<DeviceChoice> value) {
+    return with(changed -> changed.devices = value);
+  }
+
+  /** These options with another {@link #lockstep}. */
+  public EngineOptions withLockstep(boolean value) {
+    return with(changed -> changed.lockstep = value);
+  }
+
+  /** These options with other {@link #hostKvBytes}. */
+  public EngineOptions withHostKvBytes(long value) {
+    return with(changed -> changed.hostKvBytes = value);
+  }
+
+  /** These options with other {@link #limits}. */
+  public EngineOptions withLimits(TimeLimits value) {
+    return with(changed -> changed.limits = value);
+  }
+
+  /** These options with another {@link #maxQueueTime}. */
+  public EngineOptions withMaxQueueTime(Duration value) {
+    return with(changed -> changed.maxQueueTime = Optional.of(value));
+  }
+
+  /** These options with another {@link #sessionLease}. */
+  public EngineOptions withSessionLease(Duration value) {
+    return with(changed -> changed.sessionLease = value);
+  }
+
+  /** These options with a {@link #journal}. */
+  public EngineOptions withJournal(Path value) {
+    return with(changed -> changed.journal = Optional.of(value));
+  }
+
+  /** How many shards there are: one for each device at least. */
+  int allShards() {
+    return Math.max(shards, devices.size());
   }
 
   /** These options with another {@link #threads}. */
@@ -182,46 +276,64 @@ public record EngineOptions(
   /** A copy to change one value in, so that a {@code with…} method names no other. */
   private static final class Changed {
     private final Path model;
-    private DeviceChoice device;
+    private List<DeviceChoice> devices;
     private int threads;
     private OptionalInt contextLength;
     private int shards;
+    private boolean lockstep;
     private int slots;
     private int queue;
     private OptionalLong kvBytes;
+    private long hostKvBytes;
     private OptionalInt stepTokens;
     private Scheduling scheduling;
     private boolean reusePrefixes;
+    private TimeLimits limits;
+    private Optional<Duration> maxQueueTime;
+    private Duration sessionLease;
+    private Optional<Path> journal;
     private LoadProgress progress;
 
     Changed(EngineOptions from) {
       model = from.model;
-      device = from.device;
+      devices = from.devices;
       threads = from.threads;
       contextLength = from.contextLength;
       shards = from.shards;
+      lockstep = from.lockstep;
       slots = from.slots;
       queue = from.queue;
       kvBytes = from.kvBytes;
+      hostKvBytes = from.hostKvBytes;
       stepTokens = from.stepTokens;
       scheduling = from.scheduling;
       reusePrefixes = from.reusePrefixes;
+      limits = from.limits;
+      maxQueueTime = from.maxQueueTime;
+      sessionLease = from.sessionLease;
+      journal = from.journal;
       progress = from.progress;
     }
 
     EngineOptions options() {
       return new EngineOptions(
           model,
-          device,
+          devices,
           threads,
           contextLength,
           shards,
+          lockstep,
           slots,
           queue,
           kvBytes,
+          hostKvBytes,
           stepTokens,
           scheduling,
           reusePrefixes,
+          limits,
+          maxQueueTime,
+          sessionLease,
+          journal,
           progress);
     }
   }

@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.weir.engine.model.LoadProgress;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.TimeLimits;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
@@ -16,13 +20,21 @@ class EngineOptionsTest {
   private static final Path MODEL = Path.of("model");
 
   private static final Scheduling SCHEDULING = Scheduling.DEFAULT.withMaxPrefills(3);
+  private static final TimeLimits LIMITS =
+      new TimeLimits(Optional.of(Duration.ofSeconds(1)), Optional.empty(), Optional.empty());
 
   @Test
   void eachChangeIsKeptBesideTheOthers() {
     LoadProgress progress = (loaded, total) -> {};
     assertThat(
             EngineOptions.of(MODEL)
-                .withDevice(DeviceChoice.REFERENCE)
+                .withDevices(List.of(DeviceChoice.REFERENCE, DeviceChoice.CPU))
+                .withLockstep(true)
+                .withHostKvBytes(8)
+                .withLimits(LIMITS)
+                .withMaxQueueTime(Duration.ofSeconds(9))
+                .withSessionLease(Duration.ofSeconds(10))
+                .withJournal(Path.of("journal"))
                 .withThreads(3)
                 .withContextLength(100)
                 .withShards(4)
@@ -36,16 +48,22 @@ class EngineOptionsTest {
         .isEqualTo(
             new EngineOptions(
                 MODEL,
-                DeviceChoice.REFERENCE,
+                List.of(DeviceChoice.REFERENCE, DeviceChoice.CPU),
                 3,
                 OptionalInt.of(100),
                 4,
+                true,
                 5,
                 6,
                 OptionalLong.of(7),
+                8,
                 OptionalInt.of(80),
                 SCHEDULING,
                 false,
+                LIMITS,
+                Optional.of(Duration.ofSeconds(9)),
+                Duration.ofSeconds(10),
+                Optional.of(Path.of("journal")),
                 progress));
   }
 

@@ -1,5 +1,6 @@
 package dev.weir.engine.model;
 
+import static dev.weir.kernels.KvShape.BLOCK_TOKENS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.weir.engine.kv.BlockTable;
@@ -25,6 +26,7 @@ public final class StepBatch {
   private final int maxTokens;
   private final int maxSlices;
   private final int tableWidth;
+  private final int firstBlock;
 
   private final Staging arrays;
   private final Staging table;
@@ -53,19 +55,27 @@ public final class StepBatch {
   private int slices;
   private int samples;
   private int position;
+  private int sliceBlocks;
 
   /**
    * @param maxTokens the most tokens of a step
    * @param maxSlices the most slices of a step, and rows of the block table
    * @param tableWidth the most blocks of a sequence
+   * @param firstBlock what block tables call the first block of the device's arena
    * @param drawn where the results of the step before will be, if its tokens may be referred to
    */
   public StepBatch(
-      Device device, int maxTokens, int maxSlices, int tableWidth, @Nullable Buffer drawn) {
+      Device device,
+      int maxTokens,
+      int maxSlices,
+      int tableWidth,
+      int firstBlock,
+      @Nullable Buffer drawn) {
     this.device = device;
     this.maxTokens = maxTokens;
     this.maxSlices = maxSlices;
     this.tableWidth = tableWidth;
+    this.firstBlock = firstBlock;
     positionsAt = aligned(maxTokens);
     tokenSlicesAt = positionsAt + aligned(maxTokens);
     sliceOffsetsAt = tokenSlicesAt + aligned(maxTokens);
@@ -126,6 +136,7 @@ public final class StepBatch {
     host.setAtIndex(JAVA_INT, sliceOffsetsAt + slices, tokens);
     host.setAtIndex(JAVA_INT, tableRowsAt + slices, tableRow);
     position = firstPosition;
+    sliceBlocks = blocks.size();
   }
 
   private void map(int tableRow, BlockTable blocks) {
@@ -137,7 +148,7 @@ public final class StepBatch {
     }
     long row = (long) tableRow * tableWidth;
     for (int i = from; i < to; i++) {
-      table.host().setAtIndex(JAVA_INT, row + i, blocks.get(i));
+      table.host().setAtIndex(JAVA_INT, row + i, blocks.get(i) - firstBlock);
     }
     mapped[tableRow] = to;
     changedFrom = Math.min(changedFrom, row + from);
@@ -163,6 +174,7 @@ public final class StepBatch {
    * @param sample whether the logits of its last token are wanted
    */
   public void endSlice(boolean sample) {
+    assert position <= sliceBlocks * BLOCK_TOKENS : "a slice's tokens lack a block";
     host.setAtIndex(JAVA_INT, kvLengthsAt + slices, position);
     if (sample) {
       host.setAtIndex(JAVA_INT, sampleRowsAt + samples++, tokens - 1);

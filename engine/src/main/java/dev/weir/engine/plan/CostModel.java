@@ -1,5 +1,7 @@
 package dev.weir.engine.plan;
 
+import java.util.Arrays;
+
 /**
  * What a step costs, learnt from steps that were measured: {@code t = a + b·T + c·Σ chunk·(prefix +
  * chunk/2) + d·Σ decodeContext}. Recursive least squares with forgetting (Haykin, Adaptive Filter
@@ -160,7 +162,7 @@ public final class CostModel {
       unitNanos = nanos;
     }
     boolean trusted = learnt >= TRUSTED_AFTER;
-    if (trusted) {
+    if (trusted && predict(work) > 0) {
       followChange(nanos / predict(work));
     }
     learnt++;
@@ -173,6 +175,32 @@ public final class CostModel {
     terms[3] = weight * work.decodeContext() * CONTEXT_SCALE;
     fit(weight * nanos / unitNanos);
     keepPositive();
+    if (!isFinite()) {
+      startOver();
+    }
+  }
+
+  private boolean isFinite() {
+    double sum = 0;
+    for (int i = 0; i < TERMS; i++) {
+      sum += coefficients[i];
+      for (int j = 0; j < TERMS; j++) {
+        sum += covariance[i][j];
+      }
+    }
+    return Double.isFinite(sum);
+  }
+
+  /** Times that differ by more than numbers hold have spoilt the fit: nothing is known again. */
+  private void startOver() {
+    Arrays.fill(fitted, 0);
+    Arrays.fill(coefficients, 0);
+    for (int i = 0; i < TERMS; i++) {
+      Arrays.fill(covariance[i], 0);
+      covariance[i][i] = INITIAL_VARIANCE;
+    }
+    learnt = 0;
+    farOff = 0;
   }
 
   /** Scales the model once a run of steps agrees that it is far off, by what all of them say. */

@@ -9,6 +9,7 @@ public final class StepPlan {
   private int decodeRows;
   private int prefillTokens;
   private double predictedNanos;
+  private double decodeNanos;
 
   public StepPlan(int capacity) {
     lengths = new int[capacity];
@@ -20,6 +21,7 @@ public final class StepPlan {
     decodeRows = 0;
     prefillTokens = 0;
     predictedNanos = 0;
+    decodeNanos = 0;
   }
 
   void decode(int entry, int prefix) {
@@ -34,8 +36,9 @@ public final class StepPlan {
     prefillTokens += length;
   }
 
-  void predicted(double nanos) {
+  void predicted(double nanos, double decodeRowsNanos) {
     predictedNanos = nanos;
+    decodeNanos = decodeRowsNanos;
   }
 
   /** Tokens of an entry in this step; 0: it waits. */
@@ -59,5 +62,15 @@ public final class StepPlan {
   /** What the cost model expects. */
   public double predictedNanos() {
     return predictedNanos;
+  }
+
+  /** What the cost model expects of the decode rows alone; 0 if there is none. */
+  public double decodeNanos() {
+    return decodeNanos;
+  }
+
+  /** Which part of the step's time its prompts are expected to take beside its decode rows. */
+  public double prefillShare() {
+    return predictedNanos > 0 ? 1 - decodeNanos / predictedNanos : 0;
   }
 }

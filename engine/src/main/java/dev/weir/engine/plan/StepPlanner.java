@@ -123,7 +123,8 @@ public final class StepPlanner {
       savedNanos = 0;
       stepsWithoutPrefill = 0;
     }
-    plan.predicted(cost.predict(plan.work()));
+    double decodeNanos = decodeWork.tokens() == 0 ? 0 : cost.predict(decodeWork);
+    plan.predicted(cost.predict(plan.work()), decodeNanos);
   }
 
   private void fillWithinTarget(

@@ -42,12 +42,17 @@ final class Calibration {
   private static final Sampling SAMPLING = Sampling.greedy(1);
 
   private final StepFrames frames;
+  private final int firstBlock;
   private final CostModel cost;
   private final Clock clock;
   private final StepWork work = new StepWork();
 
-  Calibration(StepFrames frames, CostModel cost, Clock clock) {
+  /**
+   * @param firstBlock of the device, whose blocks the steps write
+   */
+  Calibration(StepFrames frames, int firstBlock, CostModel cost, Clock clock) {
     this.frames = frames;
+    this.firstBlock = firstBlock;
     this.cost = cost;
     this.clock = clock;
   }
@@ -63,7 +68,7 @@ final class Calibration {
     long started = clock.nanos();
     BlockTable blocks = new BlockTable(Sequence.blocksFor(deepest));
     for (int i = 0; i < Sequence.blocksFor(deepest); i++) {
-      blocks.add(i);
+      blocks.add(firstBlock + i);
     }
     for (int[] chunk : CHUNKS) {
       int prefix = chunk[0];

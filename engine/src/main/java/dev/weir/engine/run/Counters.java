@@ -1,6 +1,7 @@
 package dev.weir.engine.run;
 
 import dev.weir.engine.request.EngineStats;
+import dev.weir.engine.request.TimeLimit;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -19,10 +20,21 @@ final class Counters {
   final AtomicLong cancelled = new AtomicLong();
   final AtomicLong failed = new AtomicLong();
   final AtomicLong preemptions = new AtomicLong();
+  final AtomicLong copiedTokens = new AtomicLong();
+  final AtomicLong restoredTokens = new AtomicLong();
+  final AtomicLong evictedTokens = new AtomicLong();
+  final AtomicLong spilledBlocks = new AtomicLong();
+  final AtomicLong stalledNanos = new AtomicLong();
+  final AtomicLong timedOutInQueue = new AtomicLong();
+  final AtomicLong timedOutBeforeFirstToken = new AtomicLong();
+  final AtomicLong timedOut = new AtomicLong();
+  final AtomicLong missedByFloor = new AtomicLong();
+  final AtomicLong missedByWorstStep = new AtomicLong();
   final AtomicLong running = new AtomicLong();
   final AtomicLong waiting = new AtomicLong();
   final AtomicLong heldBlocks = new AtomicLong();
   final AtomicLong cachedBlocks = new AtomicLong();
+  final AtomicLong hostCachedBlocks = new AtomicLong();
   final AtomicLong heartbeat = new AtomicLong();
 
   // These two are counted by submitting threads.
@@ -34,7 +46,16 @@ final class Counters {
     counter.setOpaque(counter.getPlain() + amount);
   }
 
-  EngineStats snapshot(int blocks, long now) {
+  /** Requests that ran out of time on a clock. */
+  AtomicLong timedOut(TimeLimit clock) {
+    return switch (clock) {
+      case QUEUE -> timedOutInQueue;
+      case FIRST_TOKEN -> timedOutBeforeFirstToken;
+      case TOTAL -> timedOut;
+    };
+  }
+
+  EngineStats snapshot(int blocks, int hostBlocks, long now) {
     return new EngineStats(
         steps.getOpaque(),
         stepNanos.getOpaque(),
@@ -49,11 +70,23 @@ final class Counters {
         cancelled.getOpaque(),
         failed.getOpaque(),
         preemptions.getOpaque(),
+        copiedTokens.getOpaque(),
+        restoredTokens.getOpaque(),
+        evictedTokens.getOpaque(),
+        spilledBlocks.getOpaque(),
+        stalledNanos.getOpaque(),
+        timedOutInQueue.getOpaque(),
+        timedOutBeforeFirstToken.getOpaque(),
+        timedOut.getOpaque(),
+        missedByFloor.getOpaque(),
+        missedByWorstStep.getOpaque(),
         (int) running.getOpaque(),
         (int) waiting.getOpaque(),
         blocks,
         (int) heldBlocks.getOpaque(),
         (int) cachedBlocks.getOpaque(),
+        hostBlocks,
+        (int) hostCachedBlocks.getOpaque(),
         Math.max(0, now - heartbeat.getOpaque()));
   }
 }

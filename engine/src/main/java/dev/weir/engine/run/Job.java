@@ -2,6 +2,10 @@ package dev.weir.engine.run;
 
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.TimeLimit;
+import dev.weir.engine.request.TimeLimitException;
+import dev.weir.engine.request.TimeLimits;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +23,10 @@ final class Job {
   private final int[] biasIds;
   private final float[] biasValues;
   private final Sequence[] sequences;
+  private final TimeLimits limits;
+  private final long queueNanos;
+  private final long firstTokenNanos;
+  private final long totalNanos;
 
   private volatile @Nullable Thread reader;
 
@@ -30,8 +38,16 @@ final class Job {
    * @param maxLength the most tokens a choice can have, prompt included; above the prompt's length
    * @param endIds the model's own end-of-sequence tokens
    * @param seed what the choices' seeds derive from
+   * @param defaults time limits where the request has none of its own
    */
-  Job(Request request, int[] prompt, int maxLength, int vocabulary, int[] endIds, long seed) {
+  Job(
+      Request request,
+      int[] prompt,
+      int maxLength,
+      int vocabulary,
+      int[] endIds,
+      long seed,
+      TimeLimits defaults) {
     this.request = request;
     this.prompt = prompt;
     this.maxLength = maxLength;
@@ -47,6 +63,10 @@ final class Job {
       Float bias = sampling.logitBias().get(biasIds[i]);
       biasValues[i] = bias == null ? 0 : bias;
     }
+    limits = request.terms().limits().orElse(defaults);
+    queueNanos = nanos(TimeLimit.QUEUE);
+    firstTokenNanos = nanos(TimeLimit.FIRST_TOKEN);
+    totalNanos = nanos(TimeLimit.TOTAL);
     sequences = new Sequence[request.choices()];
     for (int choice = 0; choice < sequences.length; choice++) {
       sequences[choice] = new Sequence(this, choice, choiceSeed(seed, choice));
@@ -65,6 +85,34 @@ final class Job {
     mixed = (mixed ^ (mixed >>> 30)) * 0xBF58476D1CE4E5B9L;
     mixed = (mixed ^ (mixed >>> 27)) * 0x94D049BB133111EBL;
     return mixed ^ (mixed >>> 31);
+  }
+
+  private long nanos(TimeLimit clock) {
+    return limits.of(clock).map(Job::nanos).orElse(LoopOptions.NO_LIMIT);
+  }
+
+  private static long nanos(Duration limit) {
+    boolean countable = limit.compareTo(Duration.ofNanos(Long.MAX_VALUE)) < 0;
+    return countable ? limit.toNanos() : LoopOptions.NO_LIMIT;
+  }
+
+  /** What a clock may show at most, or {@link LoopOptions#NO_LIMIT}. */
+  long limitNanos(TimeLimit clock) {
+    return switch (clock) {
+      case QUEUE -> queueNanos;
+      case FIRST_TOKEN -> firstTokenNanos;
+      case TOTAL -> totalNanos;
+    };
+  }
+
+  /** Whether a clock that runs with the engine's work has a limit. */
+  boolean limited() {
+    return firstTokenNanos != LoopOptions.NO_LIMIT || totalNanos != LoopOptions.NO_LIMIT;
+  }
+
+  /** Says that a clock with a limit ran out before there was a token. */
+  TimeLimitException timeLimitException(TimeLimit clock) {
+    return new TimeLimitException(clock, limits.of(clock).orElse(Duration.ZERO));
   }
 
   Request request() {

@@ -2,6 +2,7 @@ package dev.weir.engine.run;
 
 import dev.weir.engine.kv.BlockTable;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.TimeLimit;
 import dev.weir.kernels.KvShape;
 import org.jspecify.annotations.Nullable;
 
@@ -49,6 +50,30 @@ final class Sequence {
 
   /** Whose pool its new blocks come from. */
   int shard;
+
+  /** Whose turns of prefill it shares on its device. */
+  int lane;
+
+  /** How many blocks of its context lay anywhere when it was admitted. */
+  int foundBlocks;
+
+  /** Tokens that were in the cache when it was preempted. */
+  int lostTokens;
+
+  /** While its context is on its way to its device: nothing can be computed. */
+  @Nullable ContextMove move;
+
+  /** While it waits: who computes a context that they share … */
+  @Nullable Sequence leader;
+
+  /** … and how many blocks of it. */
+  int leaderBlocks;
+
+  /** Until when its time is on one of the ledger's clocks. */
+  long accountedNanos;
+
+  /** The step that its time was accounted with last. */
+  long accountedStep = -1;
 
   /** How many of the blocks are in the prefix index … */
   int indexedBlocks;
@@ -119,9 +144,12 @@ final class Sequence {
     return drawing > 0;
   }
 
-  /** Tokens to compute: known, or being drawn. None once the last that it may have is drawn. */
+  /**
+   * Tokens to compute: known, or being drawn. None once the last that it may have is drawn, and
+   * while its context is on its way.
+   */
   int pending() {
-    return upcoming() == tokens.length ? 0 : upcoming() - computed;
+    return move != null || upcoming() == tokens.length ? 0 : upcoming() - computed;
   }
 
   /** What a step computes at a position: the token, or which row of the step before draws it. */
@@ -152,6 +180,21 @@ final class Sequence {
     if (counts != null) {
       counts.output(token);
     }
+  }
+
+  /** Which of its clocks has run out while it runs; null: none. */
+  @Nullable TimeLimit expiredClock() {
+    if (!job.limited()) {
+      return null;
+    }
+    if (length == job.prompt().length && over(TimeLimit.FIRST_TOKEN)) {
+      return TimeLimit.FIRST_TOKEN;
+    }
+    return over(TimeLimit.TOTAL) ? TimeLimit.TOTAL : null;
+  }
+
+  private boolean over(TimeLimit clock) {
+    return ledger.elapsedNanos(clock) > job.limitNanos(clock);
   }
 
   /** Whether it cannot become longer. */

@@ -32,6 +32,7 @@ final class StepFrame {
   // row that draws their next one.
   private final @Nullable Sequence[] sequences;
   private final int[] computed;
+  private final boolean[] prefilling;
   private final @Nullable Sequence[] sampled;
   private int slices;
   private int samples;
@@ -39,29 +40,35 @@ final class StepFrame {
   private long launchedNanos;
 
   /**
+   * @param firstBlock what the loop calls the first block of the arena
    * @param results where this step's results go
    * @param drawn where those of the step before are, if its tokens may be referred to
    */
   StepFrame(
-      Device device,
-      Transformer transformer,
-      KvArena arena,
+      DeviceModel model,
+      int firstBlock,
       LoopOptions options,
       Staging results,
       @Nullable Buffer drawn) {
-    this.device = device;
-    this.transformer = transformer;
-    this.arena = arena;
+    device = model.device();
+    transformer = model.transformer();
+    arena = model.arena();
     int slots = options.slots();
     int maxLength = options.maxLength();
     plan = new StepPlan(slots);
     batch =
         new StepBatch(
-            device, options.plan().stepTokens(), slots, Sequence.blocksFor(maxLength), drawn);
+            device,
+            options.plan().stepTokens(),
+            slots,
+            Sequence.blocksFor(maxLength),
+            firstBlock,
+            drawn);
     sampler = new Sampler(device, slots, transformer.vocabulary(), maxLength, results);
     done = device.completion();
     sequences = new Sequence[slots];
     computed = new int[slots];
+    prefilling = new boolean[slots];
     sampled = new Sequence[slots];
   }
 
@@ -112,6 +119,7 @@ final class StepFrame {
     }
     batch.endSlice(sample);
     sequences[slices] = sequence;
+    prefilling[slices] = sequence.pending() > 1;
     computed[slices++] = first + length;
     if (sample) {
       sampler.add(sequence);
@@ -143,6 +151,11 @@ final class StepFrame {
     }
   }
 
+  /** Whether the step is done; does not wait. */
+  boolean done() {
+    return done.done();
+  }
+
   /** Waits for the step; then the sampler has its results. */
   void await() {
     done.await();
@@ -166,6 +179,11 @@ final class StepFrame {
   /** How many tokens of a slice's sequence are computed once this step is done. */
   int computed(int slice) {
     return computed[slice];
+  }
+
+  /** Whether a slice computes some of a prompt rather than decodes. */
+  boolean prefills(int slice) {
+    return prefilling[slice];
   }
 
   int samples() {

@@ -1,8 +1,6 @@
 package dev.weir.engine.run;
 
-import dev.weir.engine.model.Transformer;
 import dev.weir.kernels.Device;
-import dev.weir.kernels.KvArena;
 import dev.weir.kernels.Staging;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -19,7 +17,8 @@ final class StepFrames {
   private long launched;
   private long completed;
 
-  StepFrames(Device device, Transformer transformer, KvArena arena, LoopOptions options) {
+  StepFrames(DeviceModel model, int firstBlock, LoopOptions options) {
+    Device device = model.device();
     frames = new StepFrame[device.asynchronous() ? 2 : 1];
     Staging[] results = new Staging[frames.length];
     for (int i = 0; i < results.length; i++) {
@@ -28,9 +27,8 @@ final class StepFrames {
     for (int i = 0; i < frames.length; i++) {
       frames[i] =
           new StepFrame(
-              device,
-              transformer,
-              arena,
+              model,
+              firstBlock,
               options,
               results[i],
               frames.length == 1 ? null : results[1 - i].device());

@@ -1,9 +1,7 @@
 package dev.weir.engine.run;
 
-import dev.weir.engine.model.Transformer;
-import dev.weir.engine.plan.CostModel;
-import dev.weir.engine.plan.StepDemand;
-import dev.weir.engine.plan.StepPlanner;
+import dev.weir.engine.plan.Forecast;
+import dev.weir.engine.plan.StepPlanner.Missed;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.FinishReason;
@@ -12,26 +10,31 @@ import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.request.ShardStats;
+import dev.weir.engine.request.StepRecord;
+import dev.weir.engine.request.TimeLimit;
 import dev.weir.engine.run.TokenLog.Ending;
 import dev.weir.engine.text.Tokenizer;
-import dev.weir.kernels.Device;
-import dev.weir.kernels.KvArena;
+import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.KvShape;
 import dev.weir.kernels.SampleLayout;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The heart: one thread that owns every sequence, block, batch and the device, and goes round: take
- * what was submitted, drop what was cancelled, admit, plan, launch, await, publish. No locks; in
- * steady state nothing is allocated.
+ * The heart: one thread that owns every sequence, block, batch and all devices, and goes round:
+ * take what was submitted, drop what was cancelled or ran out of time, move blocks, admit, plan,
+ * launch, await, publish. No locks; in steady state nothing is allocated.
  *
  * <p>On an asynchronous device the loop launches a step before it awaits the one before, so that
  * the device never waits for the host. A token that the step in flight draws is then a pending
@@ -41,6 +44,10 @@ import org.jspecify.annotations.Nullable;
  * which it was launched: whoever gets a block writes it after the late step did, and reads only
  * what it wrote itself or found in the prefix index; and that late step writes behind all tokens
  * that were computed, so never into a block of the index, whose blocks are full.
+ *
+ * <p>Several devices run free of each other, or in lockstep: then all begin a step together, and
+ * the latency target is that of the one whose decode rows take longest, so that all are filled to
+ * the same time.
  *
  * <p>Sequences run in order of admission. When a shard is exhausted the youngest that hold blocks
  * of it give them back, keep their tokens, and wait at the head of the queue; their full blocks
@@ -56,90 +63,119 @@ public final class StepLoop {
   /** How long {@link #close} waits for the steps in flight. */
   private static final long CLOSE_MILLIS = 60_000;
 
-  /** All requests share the turns of prefill. */
-  private static final int ONE_TENANT = 0;
+  /** With several devices to look at the loop first asks them so often … */
+  private static final int SPINS = 2000;
+
+  /** … and then sleeps so long between two looks: little beside a step. */
+  private static final long LOOK_NANOS = 20_000;
 
   private static final Ending CANCELLED = new Ending(FinishReason.CANCELLED, null);
   private static final Ending STOPPED = new Ending(FinishReason.STOP, null);
   private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
+  private static final Ending TIMED_OUT = new Ending(FinishReason.TIMEOUT, null);
 
   private final Tokenizer tokenizer;
   private final int vocabulary;
-  private final Shards shards;
   private final LoopOptions options;
   private final Clock clock;
-  private final CostModel cost;
-  private final StepPlanner planner;
-  private final StepDemand demand;
-  private final StepFrames frames;
+  private final Replica[] replicas;
+  private final Shards shards;
+  private final Transfers transfers;
+  private final Admission admission;
   private final Counters counters = new Counters();
+  private final StepLog steps = new StepLog();
+  private final ShardLevels levels;
   private final Thread thread;
 
-  private final Deque<Sequence> waiting = new ArrayDeque<>();
-  private final RunningSequences running;
   private final int[] missing;
+  private final Predicate<Sequence> cancelled = this::dropIfCancelled;
+  private final Predicate<Sequence> expired = this::dropIfExpired;
+  private final Predicate<Sequence> stranded = this::dropIfStranded;
 
-  /** Of the current round: what the device computed in, or was waited for. */
+  /** Of the current round: when it began, and what the devices computed in or were waited for. */
+  private long roundNanos;
+
   private long notHostNanos;
 
-  /** Whether this round's step was launched to a device that had nothing to do. */
+  /** Whether a step of this round was launched to a device that had nothing to do. */
   private boolean launchedIdle;
 
-  private long lastCompletedNanos = Long.MIN_VALUE;
+  /** No sequence that waits runs out of time before this. */
+  private long nextExpiry = Long.MAX_VALUE;
 
   private final Submissions submissions;
   private final AtomicInteger cancelRequests = new AtomicInteger();
 
   /**
+   * @param models each device with the model on it, all of the same model; at least one
    * @param tokenizer what readers turn ids into text with
    * @param endIds the model's own end-of-sequence tokens
-   * @param arena the device's KV blocks
-   * @param cost knows nothing yet, or what earlier steps cost
    */
   public StepLoop(
-      Device device,
-      Transformer transformer,
+      List<DeviceModel> models,
       Tokenizer tokenizer,
       int[] endIds,
-      KvArena arena,
       LoopOptions options,
-      CostModel cost,
       Clock clock) {
     if (endIds.length > Sampler.MAX_END_IDS) {
       throw new IllegalArgumentException(
           "more than " + Sampler.MAX_END_IDS + " end-of-sequence ids");
     }
     this.tokenizer = tokenizer;
-    vocabulary = transformer.vocabulary();
-    shards = new Shards(options.shards(), arena.blocks(), options.reusePrefixes());
-    missing = new int[shards.count()];
     this.options = options;
     this.clock = clock;
-    this.cost = cost;
-    planner = new StepPlanner(options.plan(), cost, options.slots());
-    int slots = options.slots();
-    demand = new StepDemand(slots);
-    frames = new StepFrames(device, transformer, arena, options);
-    running = new RunningSequences(slots);
+    DeviceModel first = models.getFirst();
+    vocabulary = first.transformer().vocabulary();
+    shards =
+        new Shards(
+            models.stream().mapToInt(model -> model.arena().blocks()).toArray(),
+            options.shards(),
+            hostMemory(first, options),
+            first.arena().shape().blockBytes(),
+            Sequence.blocksFor(options.maxLength()),
+            options.reusePrefixes());
+    missing = new int[shards.count()];
+    replicas = new Replica[models.size()];
+    for (int i = 0; i < replicas.length; i++) {
+      replicas[i] = new Replica(i, models.get(i), shards.firstBlock(i), options);
+    }
+    levels = new ShardLevels(replicas, shards);
+    transfers = new Transfers(replicas, shards, first.arena().shape(), counters, clock);
+    int capacity = options.slots() * replicas.length + options.queue();
+    admission = new Admission(Math.max(1, capacity), replicas, shards, transfers, options);
     long inBlocks = (long) shards.quota() * KvShape.BLOCK_TOKENS;
     submissions =
         new Submissions(
             (int) Math.min(options.maxLength(), inBlocks),
-            slots + options.queue(),
+            capacity,
+            shards.count(),
             vocabulary,
             endIds,
+            options,
             counters);
     counters.heartbeat.set(clock.nanos());
     thread = Thread.ofPlatform().name("weir-step").daemon(true).unstarted(this::run);
   }
 
+  private static MemorySegment hostMemory(DeviceModel first, LoopOptions options) {
+    long bytes = options.hostBlocks() * first.arena().shape().blockBytes();
+    return bytes == 0 ? MemorySegment.NULL : first.device().hostMemory(bytes, "idle KV");
+  }
+
   /**
-   * Teaches the cost model with made-up steps, before the first request. Stops when {@code time} is
-   * spent; also warms up code and memory.
+   * Teaches the cost models with made-up steps, before the first request. Stops when {@code time}
+   * is spent, over all devices; also warms up code and memory.
    */
   public void calibrate(Duration time) {
-    new Calibration(frames, cost, clock)
-        .run(limit(), options.plan().stepTokens(), vocabulary, time);
+    for (Replica replica : replicas) {
+      new Calibration(replica.frames, shards.firstBlock(replica.number), replica.cost, clock)
+          .run(
+              Math.min(limit(), shards.blocksOf(replica.number) * KvShape.BLOCK_TOKENS),
+              options.plan().stepTokens(),
+              vocabulary,
+              time.dividedBy(replicas.length));
+    }
+    forecast();
   }
 
   /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
@@ -152,7 +188,7 @@ public final class StepLoop {
    *
    * @param prompt the request's prompt as token ids
    * @throws InvalidRequestException if it can never be served
-   * @throws OverloadedException if the queue is full
+   * @throws OverloadedException if the queue is full, or predicted to take too long
    * @throws EngineClosedException if the loop is closed
    */
   public Generation submit(Request request, int[] prompt) {
@@ -187,7 +223,17 @@ public final class StepLoop {
 
   /** Any thread: what was done and is held. */
   public EngineStats stats() {
-    return counters.snapshot(shards.capacity(), clock.nanos());
+    return counters.snapshot(shards.capacity(), shards.host().pool().capacity(), clock.nanos());
+  }
+
+  /** Any thread: the last steps with a greater number, oldest first. */
+  public List<StepRecord> steps(long after) {
+    return steps.after(after);
+  }
+
+  /** Any thread: what each shard holds, as of a moment ago. */
+  public List<ShardStats> shardStats() {
+    return levels.read();
   }
 
   private void run() {
@@ -197,59 +243,83 @@ public final class StepLoop {
           LockSupport.parkNanos(this, IDLE_BEAT_NANOS);
         }
       }
-      if (frames.inFlight() > 0) {
-        complete();
+      for (Replica replica : replicas) {
+        while (replica.frames.inFlight() > 0) {
+          complete(replica);
+        }
       }
     } catch (RuntimeException | Error failure) {
       LOG.log(Level.ERROR, "the step loop failed; the engine is closed", failure);
       submissions.close();
     } finally {
-      frames.abandon();
-      failAll(new EngineClosedException());
+      for (Replica replica : replicas) {
+        replica.frames.abandon();
+        failRunning(replica, new EngineClosedException());
+      }
+      transfers.close();
+      admission.removeIf(
+          sequence -> {
+            end(sequence, Ending.failure(new EngineClosedException()));
+            return true;
+          });
       submissions.failAll();
     }
   }
 
-  /** Goes round once; false if there was nothing to compute. */
+  /** Goes round once; false if there was nothing to compute, nor anything on its way. */
   boolean step() {
-    counters.heartbeat.setOpaque(clock.nanos());
+    roundNanos = clock.nanos();
+    counters.heartbeat.setOpaque(roundNanos);
     takeSubmitted();
     dropCancelled();
+    dropExpired();
+    boolean progressed = moveBlocks();
     admit();
-    boolean busy = running.count() > 0 || frames.inFlight() > 0;
+    boolean busy = busy();
     if (busy) {
       long begun = clock.nanos();
       notHostNanos = 0;
       launchedIdle = false;
-      try {
-        if (frames.inFlight() > 0 && mustCompleteFirst()) {
-          complete();
-        }
-        boolean launched = launch();
-        if (frames.inFlight() > 0 && (!launched || frames.allInFlight())) {
-          complete();
-        }
-      } catch (RuntimeException | Error failure) {
-        frames.abandon();
-        failAll(new RequestFailedException("a step failed: " + failure, failure));
-        LOG.log(Level.ERROR, "a step failed; its requests are ended", failure);
+      progressed |= options.lockstep() ? advanceTogether() : advanceEach();
+      if (!progressed) {
+        awaitAny();
       }
       long host = clock.nanos() - begun - notHostNanos;
       Counters.add(counters.hostNanos, host);
       Counters.add(counters.exposedNanos, launchedIdle ? host : 0);
+    } else if (!progressed && transfers.underWay()) {
+      awaitAny();
     }
+    forecast();
     showLevels();
-    return busy;
+    return busy || progressed || transfers.underWay();
+  }
+
+  private boolean busy() {
+    for (Replica replica : replicas) {
+      if (!replica.idle()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void takeSubmitted() {
     for (Job job = submissions.take(); job != null; job = submissions.take()) {
       Sequence first = job.sequences()[0];
+      first.accountedNanos = roundNanos;
       if (first.cancelled()) { // too early to be found among the waiting
         end(first, CANCELLED);
       } else {
-        waiting.addLast(first);
+        takeOrStrand(first);
       }
+    }
+  }
+
+  private void takeOrStrand(Sequence first) {
+    if (!dropIfStranded(first)) {
+      admission.add(first);
+      nextExpiry = Math.min(nextExpiry, queueEnd(first));
     }
   }
 
@@ -258,47 +328,254 @@ public final class StepLoop {
       return;
     }
     cancelRequests.set(0);
-    for (int i = running.count() - 1; i >= 0; i--) {
-      Sequence sequence = running.get(i);
-      if (sequence.cancelled()) {
-        leaveRunning(sequence);
-        end(sequence, CANCELLED);
+    for (Replica replica : replicas) {
+      for (int i = replica.running.count() - 1; i >= 0; i--) {
+        Sequence sequence = replica.running.get(i);
+        if (sequence.cancelled()) {
+          leaveRunning(sequence);
+          end(sequence, CANCELLED);
+        }
       }
     }
-    for (int left = waiting.size(); left > 0; left--) {
-      Sequence sequence = waiting.removeFirst();
-      if (sequence.cancelled()) {
-        end(sequence, CANCELLED);
-      } else {
-        waiting.addLast(sequence);
-      }
+    admission.removeIf(cancelled);
+  }
+
+  private boolean dropIfCancelled(Sequence waiting) {
+    if (waiting.cancelled()) {
+      end(waiting, CANCELLED);
+    }
+    return waiting.cancelled();
+  }
+
+  private void dropExpired() {
+    if (roundNanos >= nextExpiry) {
+      nextExpiry = Long.MAX_VALUE;
+      admission.removeIf(expired);
     }
   }
 
-  private void admit() {
-    while (running.hasFreeSlot()) {
-      Sequence next = waiting.peekFirst();
-      if (next == null || !place(next)) {
-        return;
+  private boolean dropIfExpired(Sequence waiting) {
+    long end = queueEnd(waiting);
+    if (roundNanos < end) {
+      nextExpiry = Math.min(nextExpiry, end);
+      return false;
+    }
+    Counters.add(waiting.ledger.queued, roundNanos - waiting.accountedNanos);
+    expire(waiting, TimeLimit.QUEUE);
+    return true;
+  }
+
+  /** When a sequence has waited for as long as it may; one that was admitted once waits on. */
+  private static long queueEnd(Sequence waiting) {
+    long limit = waiting.job.limitNanos(TimeLimit.QUEUE);
+    boolean bounded = limit != LoopOptions.NO_LIMIT && waiting.cachedTokens < 0;
+    return bounded && waiting.choice == 0 ? waiting.accountedNanos + limit : Long.MAX_VALUE;
+  }
+
+  /** One of a sequence's clocks ran out: it ends with what it has, or fails if that is nothing. */
+  private void expire(Sequence sequence, TimeLimit clock) {
+    sequence.ledger.expire(clock);
+    Counters.add(counters.timedOut(clock), 1);
+    boolean nothing = sequence.length() == sequence.job.prompt().length;
+    end(sequence, nothing ? Ending.failure(sequence.job.timeLimitException(clock)) : TIMED_OUT);
+  }
+
+  /** Ends and begins copies of blocks; whether there was any of that. */
+  private boolean moveBlocks() {
+    boolean progressed = false;
+    for (Replica replica : replicas) {
+      if (replica.lost() == null) {
+        try {
+          progressed |= transfers.advance(replica.number);
+        } catch (RuntimeException | Error failure) {
+          fail(replica, failure);
+          progressed = true;
+        }
       }
-      waiting.removeFirst();
-      running.add(next);
+    }
+    return progressed;
+  }
+
+  private void admit() {
+    for (Sequence next = admission.next(); next != null; next = admission.next()) {
+      Replica replica = replicas[shards.device(next.shard)];
+      next.lane = admission.lane(next, replica.running);
+      replica.running.add(next);
+      levels.addRunning(next.shard, 1);
       next.admittedWith = next.computed;
-      next.waitingSince = planner.prefillServed();
-      frames.clearRow(next.slot);
+      next.waitingSince = replica.planner.prefillServed();
+      replica.frames.clearRow(next.slot);
+      Counters.add(next.ledger.queued, roundNanos - next.accountedNanos);
+      next.accountedNanos = roundNanos;
+      next.ledger.shard.setOpaque(next.shard);
       if (next.cachedTokens < 0) {
         next.cachedTokens = next.computed;
         Counters.add(counters.promptTokens, next.length());
         Counters.add(counters.cachedTokens, next.computed);
       }
+      accountContext(next);
+      if (next.move != null) {
+        transfers.start(next.move);
+      }
     }
   }
 
-  private boolean place(Sequence sequence) {
-    boolean placed = shards.place(sequence);
-    assert placed || running.count() > 0
-        : "a request larger than a shard must be refused when submitted";
-    return placed;
+  /**
+   * Where the KV of an admitted sequence's tokens comes from; copies are counted as they arrive.
+   */
+  private void accountContext(Sequence sequence) {
+    int block = KvShape.BLOCK_TOKENS;
+    int copied = sequence.move == null ? 0 : sequence.move.count() * block;
+    int elsewhere = sequence.foundBlocks * block - sequence.computed;
+    int again = sequence.length() - sequence.computed - elsewhere;
+    int known = Math.max(0, sequence.lostTokens - sequence.foundBlocks * block);
+    int evicted = Math.min(again, known);
+    Ledger ledger = sequence.ledger;
+    Counters.add(ledger.sharedTokens, sequence.computed - copied);
+    Counters.add(ledger.otherShardTokens, elsewhere);
+    Counters.add(ledger.evictedTokens, evicted);
+    Counters.add(counters.evictedTokens, evicted);
+    // What it has drawn itself since it was submitted was never in anybody's cache before.
+    Counters.add(ledger.coldTokens, sequence.lostTokens > 0 ? 0 : again - evicted);
+  }
+
+  /** Every device goes on by itself; whether any did. */
+  private boolean advanceEach() {
+    boolean progressed = false;
+    for (Replica replica : replicas) {
+      if (replica.idle()) {
+        continue;
+      }
+      try {
+        progressed |= advance(replica);
+      } catch (RuntimeException | Error failure) {
+        fail(replica, failure);
+        progressed = true;
+      }
+    }
+    return progressed;
+  }
+
+  /**
+   * Launches a device's next step, then completes the one before, so that the device never waits.
+   */
+  private boolean advance(Replica replica) {
+    boolean progressed = false;
+    while (replica.frames.inFlight() > 0 && mustCompleteFirst(replica)) {
+      if (!mayComplete(replica)) {
+        return progressed;
+      }
+      complete(replica);
+      progressed = true;
+    }
+    boolean launched = false;
+    if (!replica.frames.allInFlight()) {
+      prepare(replica);
+      launched = launch(replica, 0);
+    }
+    boolean full = replica.frames.allInFlight() || !launched;
+    if (replica.frames.inFlight() > 0 && full && mayComplete(replica)) {
+      complete(replica);
+      progressed = true;
+    }
+    return progressed || launched;
+  }
+
+  /** Whether a device's step is done, or nothing else is to be done meanwhile. */
+  private boolean mayComplete(Replica replica) {
+    return (replicas.length == 1 && !transfers.underWay()) || replica.hasDoneStep();
+  }
+
+  /** All devices begin and end their steps together; whether they did. */
+  private boolean advanceTogether() {
+    boolean full = false;
+    for (Replica replica : replicas) {
+      full |=
+          replica.frames.inFlight() > 0
+              && (replica.frames.allInFlight() || mustCompleteFirst(replica));
+    }
+    boolean progressed = full && completeAll();
+    double longest = 0;
+    for (Replica replica : replicas) {
+      if (!replica.idle()) {
+        prepare(replica);
+        longest = Math.max(longest, replica.planner.decodeNanos(replica.demand));
+      }
+    }
+    boolean launched = false;
+    for (Replica replica : replicas) {
+      if (!replica.idle()) {
+        try {
+          launched |= launch(replica, longest);
+        } catch (RuntimeException | Error failure) {
+          fail(replica, failure);
+          progressed = true;
+        }
+      }
+    }
+    return launched || progressed || completeAll();
+  }
+
+  /** Awaits each device's oldest step. */
+  private boolean completeAll() {
+    boolean completed = false;
+    for (Replica replica : replicas) {
+      if (replica.frames.inFlight() > 0) {
+        completed = true;
+        try {
+          complete(replica);
+        } catch (RuntimeException | Error failure) {
+          fail(replica, failure);
+        }
+      }
+    }
+    return completed;
+  }
+
+  /** Nothing can be done before some device is done with a step or a copy. */
+  private void awaitAny() {
+    Replica only = null;
+    int inFlight = 0;
+    for (Replica replica : replicas) {
+      if (replica.frames.inFlight() > 0) {
+        only = replica;
+        inFlight++;
+      }
+    }
+    if (inFlight == 1 && only != null && !transfers.underWay()) {
+      try {
+        complete(only);
+      } catch (RuntimeException | Error failure) {
+        fail(only, failure);
+      }
+      return;
+    }
+    long before = clock.nanos();
+    for (int looks = 0; !anythingDone() && !submissions.closed(); looks++) {
+      if (looks < SPINS) {
+        Thread.onSpinWait();
+      } else {
+        LockSupport.parkNanos(this, LOOK_NANOS);
+        counters.heartbeat.setOpaque(clock.nanos());
+        if (cancelRequests.get() > 0) {
+          break;
+        }
+      }
+    }
+    notHostNanos += clock.nanos() - before;
+  }
+
+  private boolean anythingDone() {
+    for (Replica replica : replicas) {
+      try {
+        if (replica.hasDoneStep() || transfers.hasDoneBatch(replica.number)) {
+          return true;
+        }
+      } catch (RuntimeException failure) {
+        return true; // whoever completes the step learns of it
+      }
+    }
+    return false;
   }
 
   /**
@@ -306,10 +583,10 @@ public final class StepLoop {
    * counts its last token (so while such a one runs, the host's work is not hidden behind the
    * device's), and before a sequence is preempted for want of blocks those that end give theirs.
    */
-  private boolean mustCompleteFirst() {
+  private boolean mustCompleteFirst(Replica replica) {
     Arrays.fill(missing, 0);
-    for (int i = 0; i < running.count(); i++) {
-      Sequence sequence = running.get(i);
+    for (int i = 0; i < replica.running.count(); i++) {
+      Sequence sequence = replica.running.get(i);
       if (sequence.counts != null && sequence.drawing()) {
         return true;
       }
@@ -329,30 +606,28 @@ public final class StepLoop {
         0, Sequence.blocksFor(sequence.computed + sequence.pending()) - sequence.blocks.size());
   }
 
-  /** Plans the next step and hands it to the device; false if there is nothing to compute. */
-  private boolean launch() {
-    growBlockTables();
-    demand.clear();
-    for (int i = 0; i < running.count(); i++) {
-      Sequence sequence = running.get(i);
-      demand.add(
-          sequence.shard,
-          sequence.computed,
-          sequence.pending(),
-          ONE_TENANT,
-          sequence.computed > sequence.admittedWith,
-          sequence.waitingSince);
-    }
-    StepFrame frame = frames.next();
-    planner.plan(demand, frame.plan());
-    if (!frame.fill(running)) {
+  /** Says what a device's next step may compute, each of it with its blocks. */
+  private void prepare(Replica replica) {
+    growBlockTables(replica);
+    replica.describeDemand();
+  }
+
+  /**
+   * Plans a device's next step and hands it over; false if there is nothing to compute.
+   *
+   * @param longestDecodeNanos what the slowest device's decode rows take, in lockstep
+   */
+  private boolean launch(Replica replica, double longestDecodeNanos) {
+    StepFrame frame = replica.frames.next();
+    replica.planner.plan(replica.demand, frame.plan(), longestDecodeNanos);
+    if (!frame.fill(replica.running)) {
       return false;
     }
-    launchedIdle = frames.inFlight() == 0;
+    launchedIdle |= replica.frames.inFlight() == 0;
     long before = clock.nanos();
     frame.launch(before);
-    frames.launched();
-    if (frames.count() == 1) {
+    replica.frames.launched();
+    if (replica.frames.count() == 1) {
       notHostNanos += clock.nanos() - before; // the launch was the step itself
     }
     return true;
@@ -362,52 +637,57 @@ public final class StepLoop {
    * A decode row at a block boundary needs a block; where its shard has none left, the youngest
    * that hold some of that shard give theirs.
    */
-  private void growBlockTables() {
-    for (int i = 0; i < running.count(); i++) {
-      Sequence sequence = running.get(i);
-      while (sequence.runs() && missingBlocks(sequence) > 0) {
-        int block = shards.pool(sequence.shard).allocate();
-        if (block >= 0) {
-          sequence.blocks.add(block);
-        } else {
-          preempt(youngestHolder(i));
-        }
+  private void growBlockTables(Replica replica) {
+    int i = 0;
+    while (i < replica.running.count()) {
+      Sequence sequence = replica.running.get(i);
+      if (missingBlocks(sequence) == 0) {
+        i++; // one that is preempted itself makes room at its index for the next
+        continue;
+      }
+      int block = shards.pool(sequence.shard).allocate();
+      if (block >= 0) {
+        sequence.blocks.add(block);
+      } else {
+        preempt(replica, youngestHolder(replica, i));
       }
     }
   }
 
   /** The youngest that holds blocks of the shard that the index-th lives on; it itself at least. */
-  private Sequence youngestHolder(int index) {
-    int shard = running.get(index).shard;
-    int youngest = running.count() - 1;
-    while (youngest > index && !shards.holdsOf(running.get(youngest), shard)) {
+  private Sequence youngestHolder(Replica replica, int index) {
+    int shard = replica.running.get(index).shard;
+    int youngest = replica.running.count() - 1;
+    while (youngest > index && !shards.holdsOf(replica.running.get(youngest), shard)) {
       youngest--;
     }
-    return running.get(youngest);
+    return replica.running.get(youngest);
   }
 
-  private void preempt(Sequence youngest) {
-    assert frames.inFlight() == 0 : "a sequence that comes back must know all its tokens";
+  private void preempt(Replica replica, Sequence youngest) {
+    assert replica.frames.inFlight() == 0 : "a sequence that comes back must know all its tokens";
+    youngest.lostTokens = youngest.computed;
     leaveRunning(youngest);
-    waiting.addFirst(youngest);
+    admission.addFirst(youngest);
+    Counters.add(youngest.ledger.preemptions, 1);
     Counters.add(counters.preemptions, 1);
   }
 
-  /** Awaits the step that has been in flight for longest, and tells what it drew. */
-  private void complete() {
-    StepFrame frame = frames.oldest();
+  /** Awaits the step that a device has had in flight for longest, and tells what it drew. */
+  private void complete(Replica replica) {
+    StepFrame frame = replica.frames.oldest();
     long before = clock.nanos();
     frame.await();
-    frames.completed();
+    replica.frames.completed();
     long now = clock.nanos();
     notHostNanos += now - before;
-    // The device began when it was done with the step before, if the host was ahead of it.
-    long took = now - Math.max(frame.launchedNanos(), lastCompletedNanos);
-    lastCompletedNanos = now;
-    cost.learn(frame.plan().work(), (double) took);
+    long took = replica.tookNanos(frame.launchedNanos(), now);
+    replica.cost.learn(frame.plan().work(), (double) took);
     Counters.add(counters.steps, 1);
     Counters.add(counters.stepNanos, took);
     Counters.add(counters.prefillTokens, frame.prefillTokens());
+    steps.add(replica.number, now, took, frame);
+    accountStep(replica, frame, now);
     for (int slice = 0; slice < frame.slices(); slice++) {
       if (frame.sequence(slice).runs()) {
         shards.remember(frame.sequence(slice), frame.computed(slice));
@@ -415,16 +695,60 @@ public final class StepLoop {
     }
     for (int row = 0; row < frame.samples(); row++) {
       if (frame.sampled(row).runs()) {
-        publish(frame.sampled(row), frame.sampler(), row);
+        publish(frame.sampled(row), frame.sampler(), row, now);
       }
     }
     frame.clear();
+    dropOutOfTime(replica);
   }
 
-  private void publish(Sequence sequence, Sampler results, int row) {
+  /** Puts the time since the last step on the clocks of all that run on a device. */
+  private void accountStep(Replica replica, StepFrame frame, long now) {
+    long step = counters.steps.getPlain();
+    double othersShare = frame.plan().prefillShare();
+    for (int slice = 0; slice < frame.slices(); slice++) {
+      Sequence sequence = frame.sequence(slice);
+      long passed = now - sequence.accountedNanos;
+      sequence.accountedNanos = now;
+      sequence.accountedStep = step;
+      if (frame.prefills(slice)) {
+        Counters.add(sequence.ledger.prefill, passed);
+        sequence.ledger.prefilledTokens.setOpaque(
+            Math.min(frame.computed(slice), sequence.job.prompt().length));
+      } else {
+        long stalled = (long) (passed * othersShare);
+        Counters.add(sequence.ledger.stalled, stalled);
+        Counters.add(sequence.ledger.decode, passed - stalled);
+        Counters.add(counters.stalledNanos, stalled);
+      }
+    }
+    for (int i = 0; i < replica.running.count(); i++) {
+      Sequence sequence = replica.running.get(i);
+      if (sequence.accountedStep != step) {
+        long passed = now - sequence.accountedNanos;
+        sequence.accountedNanos = now;
+        Counters.add(
+            sequence.move == null ? sequence.ledger.stalled : sequence.ledger.copy, passed);
+      }
+    }
+  }
+
+  /** Ends those of a device that have had as much of the engine's time as they may. */
+  private void dropOutOfTime(Replica replica) {
+    for (int i = replica.running.count() - 1; i >= 0; i--) {
+      Sequence sequence = replica.running.get(i);
+      TimeLimit clock = sequence.expiredClock();
+      if (clock != null) {
+        leaveRunning(sequence);
+        expire(sequence, clock);
+      }
+    }
+  }
+
+  private void publish(Sequence sequence, Sampler results, int row, long now) {
     Counters.add(counters.decodeTokens, 1);
     Ending ending = accept(sequence, results, row);
-    joinSiblings(sequence.job);
+    joinSiblings(sequence.job, now);
     if (ending == null) {
       sequence.log.publish();
       sequence.job.wakeReader();
@@ -455,18 +779,20 @@ public final class StepLoop {
   }
 
   /** Once the first choice's prompt is computed the others find its blocks in the index. */
-  private void joinSiblings(Job job) {
+  private void joinSiblings(Job job, long now) {
     if (!job.siblingsJoined) {
       job.siblingsJoined = true;
       for (int choice = job.sequences().length - 1; choice > 0; choice--) {
-        waiting.addFirst(job.sequences()[choice]);
+        job.sequences()[choice].accountedNanos = now;
+        admission.addFirst(job.sequences()[choice]);
       }
     }
   }
 
   /** Takes a sequence's slot and blocks. */
   private void leaveRunning(Sequence sequence) {
-    running.remove(sequence);
+    replicas[shards.device(sequence.shard)].running.remove(sequence);
+    levels.addRunning(sequence.shard, -1);
     shards.release(sequence);
   }
 
@@ -499,24 +825,114 @@ public final class StepLoop {
     }
   }
 
-  private void failAll(RuntimeException cause) {
-    while (running.count() > 0) {
-      Sequence sequence = running.get(running.count() - 1);
-      leaveRunning(sequence);
-      end(sequence, Ending.failure(cause));
-    }
-    if (cause instanceof EngineClosedException) {
-      for (Sequence next = waiting.pollFirst(); next != null; next = waiting.pollFirst()) {
-        end(next, Ending.failure(cause));
-      }
+  /** A device's step or copy failed: what runs there ends, and all of it if the device is lost. */
+  private void fail(Replica replica, Throwable failure) {
+    LOG.log(Level.ERROR, "a step of " + replica.device.name() + " failed", failure);
+    RequestFailedException cause = new RequestFailedException("a step failed: " + failure, failure);
+    replica.frames.abandon();
+    failRunning(replica, cause);
+    if (failure instanceof DeviceLostException) {
+      lose(replica, cause);
     }
   }
 
+  private void failRunning(Replica replica, RuntimeException cause) {
+    while (replica.running.count() > 0) {
+      Sequence sequence = replica.running.get(replica.running.count() - 1);
+      leaveRunning(sequence);
+      end(sequence, Ending.failure(cause));
+    }
+  }
+
+  /** The rest goes on without a device; what can run nowhere else ends. */
+  private void lose(Replica replica, RequestFailedException cause) {
+    replica.lose(cause);
+    Deque<ContextMove> failed = new ArrayDeque<>();
+    transfers.lose(replica.number, failed);
+    for (ContextMove move : failed) {
+      if (!move.abandoned()) { // its source is gone: it starts over with what is left
+        leaveRunning(move.sequence);
+        admission.addFirst(move.sequence);
+      }
+      shards.letGo(move);
+    }
+    shards.close(replica.number);
+    admission.removeIf(stranded);
+  }
+
+  /** Ends a sequence that waits for a device that is lost. */
+  private boolean dropIfStranded(Sequence waiting) {
+    RuntimeException cause = null;
+    var pin = waiting.job.request().terms().shard();
+    if (pin.isPresent()) {
+      cause = replicas[shards.device(pin.getAsInt())].lost();
+    } else {
+      cause = allLost();
+    }
+    if (cause == null) {
+      return false;
+    }
+    end(
+        waiting,
+        Ending.failure(new RequestFailedException(String.valueOf(cause.getMessage()), cause)));
+    return true;
+  }
+
+  /** Why no device is left; null if one is. */
+  private @Nullable RuntimeException allLost() {
+    RuntimeException cause = null;
+    for (Replica replica : replicas) {
+      cause = replica.lost();
+      if (cause == null) {
+        return null;
+      }
+    }
+    return cause;
+  }
+
+  /** Tells the door how long a prompt would take from now on. */
+  private void forecast() {
+    if (options.maxQueueNanos() == LoopOptions.NO_LIMIT) {
+      return;
+    }
+    long waitingTokens = admission.waitingTokens();
+    long most = Math.max(1, Math.min(waitingTokens, submissions.limit()));
+    double ahead = Double.POSITIVE_INFINITY;
+    double perToken = 0;
+    for (Replica replica : replicas) {
+      if (replica.lost() == null) {
+        Forecast forecast = replica.forecast;
+        replica.describeDemand();
+        double decode = replica.planner.decodeNanos(replica.demand);
+        int rows = replica.running.count();
+        double waiting = forecast.extraNanos(0, (int) most) * waitingTokens / most;
+        double extra = replica.backlogNanos() + waiting / replicas.length;
+        long tokens = replica.backlogTokens() + waitingTokens / replicas.length;
+        ahead =
+            Math.min(ahead, tokens == 0 ? 0 : forecast.besideNanos(decode, rows, extra, tokens));
+        perToken = forecast.besideNanos(decode, rows, 0, submissions.limit()) / submissions.limit();
+      }
+    }
+    submissions.forecast(ahead, perToken);
+  }
+
   private void showLevels() {
-    counters.running.setOpaque(running.count());
-    counters.waiting.setOpaque(waiting.size());
+    int running = 0;
+    long missedByFloor = 0;
+    long missedByWorstStep = 0;
+    for (Replica replica : replicas) {
+      running += replica.running.count();
+      missedByFloor += replica.planner.missed(Missed.FLOOR);
+      missedByWorstStep += replica.planner.missed(Missed.WORST_STEP);
+    }
+    counters.missedByFloor.setOpaque(missedByFloor);
+    counters.missedByWorstStep.setOpaque(missedByWorstStep);
+    counters.running.setOpaque(running);
+    counters.waiting.setOpaque(admission.waiting());
     counters.heldBlocks.setOpaque(shards.held());
     counters.cachedBlocks.setOpaque(shards.cached());
+    counters.hostCachedBlocks.setOpaque(shards.host().pool().cached());
+    levels.show();
   }
 
   /** For tests: who owns the blocks. */

@@ -5,9 +5,11 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Request;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -19,11 +21,26 @@ final class Submissions {
   /** What clients are told to wait when the queue is full. */
   private static final int RETRY_AFTER_SECONDS = 1;
 
+  /** Longer predictions are guesses. */
+  private static final int MAX_RETRY_AFTER_SECONDS = 600;
+
+  private static final double NANOS_PER_SECOND = 1e9;
+
   private final int limit;
   private final int capacity;
   private final int vocabulary;
   private final int[] endIds;
+  private final int shards;
+  private final LoopOptions options;
   private final Counters counters;
+
+  /** What the step thread predicts: the time of all that waits, and what each token adds. */
+  private volatile double aheadNanos;
+
+  private volatile double nanosPerToken;
+
+  /** Of prompts that were submitted and not yet taken. */
+  private final AtomicLong untakenTokens = new AtomicLong();
 
   private final ConcurrentLinkedQueue<Job> submitted = new ConcurrentLinkedQueue<>();
   private final AtomicInteger sequences = new AtomicInteger();
@@ -32,11 +49,21 @@ final class Submissions {
   /**
    * @param limit the longest a sequence can become
    * @param capacity the most sequences that run or wait
+   * @param shards how many there are to be pinned to
    * @param endIds the model's own end-of-sequence tokens
    */
-  Submissions(int limit, int capacity, int vocabulary, int[] endIds, Counters counters) {
+  Submissions(
+      int limit,
+      int capacity,
+      int shards,
+      int vocabulary,
+      int[] endIds,
+      LoopOptions options,
+      Counters counters) {
     this.limit = limit;
     this.capacity = capacity;
+    this.shards = shards;
+    this.options = options;
     this.vocabulary = vocabulary;
     this.endIds = endIds.clone();
     this.counters = counters;
@@ -58,6 +85,7 @@ final class Submissions {
   Generation submit(Request request, int[] prompt, Function<Job, Generation> reader) {
     requireOpen();
     check(request, prompt);
+    requireSoon(prompt);
     int choices = request.choices();
     if (sequences.addAndGet(choices) > capacity) {
       sequences.addAndGet(-choices);
@@ -69,9 +97,10 @@ final class Submissions {
     try {
       int maxLength = (int) Math.min(limit, (long) prompt.length + request.sampling().maxTokens());
       long seed = request.sampling().seed().orElseGet(ThreadLocalRandom.current()::nextLong);
-      Job job = new Job(request, prompt, maxLength, vocabulary, endIds, seed);
+      Job job = new Job(request, prompt, maxLength, vocabulary, endIds, seed, options.limits());
       Generation generation = reader.apply(job);
       counters.requests.incrementAndGet();
+      untakenTokens.addAndGet(prompt.length);
       submitted.add(job);
       if (closed) {
         failAll(); // the loop may have looked for the last time before the job was added
@@ -81,6 +110,29 @@ final class Submissions {
       sequences.addAndGet(-choices);
       throw failure;
     }
+  }
+
+  /** Refuses what is predicted to have its first token later than anyone should wait. */
+  private void requireSoon(int[] prompt) {
+    double nanos = aheadNanos + nanosPerToken * (untakenTokens.get() + prompt.length);
+    if (options.maxQueueNanos() != LoopOptions.NO_LIMIT && nanos > options.maxQueueNanos()) {
+      counters.rejected.incrementAndGet();
+      double over = nanos - options.maxQueueNanos();
+      throw new OverloadedException(
+          "the first token would take about %.1f s with all that waits, longer than the limit of %.1f s; try again later"
+              .formatted(nanos / NANOS_PER_SECOND, options.maxQueueNanos() / NANOS_PER_SECOND),
+          (int)
+              Math.clamp(
+                  Math.ceil(over / NANOS_PER_SECOND),
+                  RETRY_AFTER_SECONDS,
+                  MAX_RETRY_AFTER_SECONDS));
+    }
+  }
+
+  /** Step thread: what a request would wait for now. */
+  void forecast(double ahead, double perToken) {
+    aheadNanos = ahead;
+    nanosPerToken = perToken;
   }
 
   private void check(Request request, int[] prompt) {
@@ -99,6 +151,14 @@ final class Submissions {
     }
     request.sampling().stopTokenIds().forEach(id -> checkToken("stop_token_ids", id));
     request.sampling().logitBias().keySet().forEach(id -> checkToken("logit_bias", id));
+    OptionalInt shard = request.terms().shard();
+    if (shard.isPresent() && (shard.getAsInt() < 0 || shard.getAsInt() >= shards)) {
+      throw new InvalidRequestException(
+          "shard",
+          "there is no shard %d; this engine has %s"
+              .formatted(
+                  shard.getAsInt(), shards == 1 ? "shard 0" : "shards 0 to " + (shards - 1)));
+    }
     if (request.choices() > capacity) {
       throw new InvalidRequestException(
           "n", "n is " + request.choices() + ", this engine takes at most " + capacity);
@@ -114,7 +174,11 @@ final class Submissions {
 
   /** Step thread: the next job, or null. */
   @Nullable Job take() {
-    return submitted.poll();
+    Job job = submitted.poll();
+    if (job != null) {
+      untakenTokens.addAndGet(-job.prompt().length);
+    }
+    return job;
   }
 
   /** Step thread: a sequence that was taken has ended; there is room for another. */

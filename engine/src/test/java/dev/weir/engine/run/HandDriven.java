@@ -18,6 +18,7 @@ import dev.weir.kernels.KvShape;
 import dev.weir.kernels.cpu.CpuDevice;
 import dev.weir.kernels.reference.ReferenceDevice;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * A {@link dev.weir.engine.testing.TinyModel} whose step loops run on the test's own thread, step
@@ -80,13 +81,15 @@ final class HandDriven implements AutoCloseable {
       PlanLimits limits,
       Clock clock) {
     return new StepLoop(
-        device,
-        transformer,
+        List.of(
+            new DeviceModel(
+                device,
+                transformer,
+                device.allocateKv(transformer.kvShape(), blocks),
+                new CostModel())),
         tokenizer,
         new int[] {TinyModel.END},
-        device.allocateKv(transformer.kvShape(), blocks),
-        new LoopOptions(shards, slots, 1024, maxLength, reusePrefixes, limits),
-        new CostModel(),
+        LoopOptions.of(shards, slots, 1024, maxLength, reusePrefixes, limits),
         clock);
   }
 

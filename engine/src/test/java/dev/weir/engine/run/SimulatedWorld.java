@@ -87,13 +87,15 @@ final class SimulatedWorld {
     var transformer = SimulatedModel.on(device, VOCABULARY, longest, limits.stepTokens(), slots);
     loop =
         new StepLoop(
-            device,
-            transformer,
+            List.of(
+                new DeviceModel(
+                    device,
+                    transformer,
+                    device.allocateKv(transformer.kvShape(), blocks),
+                    new CostModel())),
             tokenizer,
             new int[] {END},
-            device.allocateKv(transformer.kvShape(), blocks),
-            new LoopOptions(shards, slots, 1 << 20, longest, random.nextInt(8) > 0, limits),
-            new CostModel(),
+            LoopOptions.of(shards, slots, 1 << 14, longest, random.nextInt(8) > 0, limits),
             clock);
     // From far too many at once to one after the other.
     double gap = Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0);

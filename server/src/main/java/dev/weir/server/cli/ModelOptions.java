@@ -141,20 +141,23 @@ final class ModelOptions {
             name(positional),
             System::nanoTime);
     try {
-      EngineOptions defaults = EngineOptions.of(directory);
-      return new EngineOptions(
-          directory,
-          device,
-          threads == null ? defaults.threads() : threads,
-          context == null ? OptionalInt.empty() : OptionalInt.of(context),
-          batching.shards,
-          batching.slots,
-          batching.queue,
-          batching.kvBytes,
-          batching.stepTokens,
-          batching.scheduling,
-          batching.reusePrefixes,
-          bar);
+      EngineOptions options =
+          EngineOptions.of(directory)
+              .withDevice(device)
+              .withShards(batching.shards)
+              .withQueue(batching.queue)
+              .withScheduling(batching.scheduling)
+              .withReusePrefixes(batching.reusePrefixes)
+              .withProgress(bar);
+      options = threads == null ? options : options.withThreads(threads);
+      options = context == null ? options : options.withContextLength(context);
+      options =
+          batching.stepTokens.isEmpty()
+              ? options
+              : options.withStepTokens(batching.stepTokens.getAsInt());
+      options =
+          batching.kvBytes.isEmpty() ? options : options.withKvBytes(batching.kvBytes.getAsLong());
+      return options.withSlots(batching.slots);
     } catch (IllegalArgumentException e) {
       throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
     }

@@ -1,0 +1,245 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.plan.FairQueue;
+import dev.weir.engine.plan.Placement;
+import dev.weir.engine.request.Terms;
+import dev.weir.kernels.KvShape;
+import java.util.Arrays;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Who runs next, and where. A sequence goes where the resulting load is least, counted in time: its
+ * context is shared where it lies, else copied from another device or from host memory, else
+ * computed again, whichever is quickest. One whose context is being computed by another waits for
+ * that one, so that many samples of one prompt compute it once; others pass it meanwhile.
+ */
+final class Admission {
+  private static final int B = KvShape.BLOCK_TOKENS;
+
+  /** How far behind the head of the queue somebody is looked for who can start. */
+  private static final int LOOKED_AT = 64;
+
+  /** So many may pass one that waits for its pinned shard; then all wait with it. */
+  private static final int MOST_PASSED = 256;
+
+  /** A context is waited for if it is at least this part of what would be computed else. */
+  private static final double WORTH_WAITING = 0.5;
+
+  /** Sequences that name neither a tenant nor a session. */
+  private static final String NOBODY = "";
+
+  private enum Outcome {
+    PLACED,
+    /** Another computes its context, or its pinned shard is full: others may go first. */
+    WAITS,
+    NO_ROOM
+  }
+
+  private final FairQueue<Sequence> queue;
+  private final Replica[] replicas;
+  private final Shards shards;
+  private final Transfers transfers;
+  private final Placement placement;
+
+  // Of the sequence that is placed, per device: how much of its context is used there.
+  private final int[] used;
+  private final int[] reserved;
+  private final boolean[] lanes;
+  private int passed;
+
+  /**
+   * @param capacity the most sequences that wait
+   */
+  Admission(
+      int capacity, Replica[] replicas, Shards shards, Transfers transfers, LoopOptions options) {
+    queue = new FairQueue<>(capacity);
+    this.replicas = replicas;
+    this.shards = shards;
+    this.transfers = transfers;
+    placement = new Placement(shards.count(), replicas.length);
+    used = new int[replicas.length];
+    reserved = new int[shards.count()];
+    lanes = new boolean[options.slots()];
+  }
+
+  int waiting() {
+    return queue.size();
+  }
+
+  /** Tokens of all that wait. */
+  long waitingTokens() {
+    return queue.cost();
+  }
+
+  /** The index-th that waits, in the order of service. */
+  Sequence get(int index) {
+    return queue.get(index);
+  }
+
+  /** A sequence waits for the first time. */
+  void add(Sequence sequence) {
+    queue.add(
+        sequence, tenant(sequence), sequence.length(), sequence.job.request().terms().priority());
+  }
+
+  /** A sequence that ran, or whose request has begun already, waits before all others. */
+  void addFirst(Sequence sequence) {
+    queue.addFirst(sequence);
+  }
+
+  /** Takes out all that {@code gone} says yes to. */
+  void removeIf(Predicate<Sequence> gone) {
+    queue.removeIf(gone);
+  }
+
+  /**
+   * Takes out the next sequence that has its blocks and a device to run on; null: none can start.
+   */
+  @Nullable Sequence next() {
+    int most = Math.min(queue.size(), LOOKED_AT);
+    for (int i = 0; i < most; i++) {
+      Sequence sequence = queue.get(i);
+      switch (place(sequence)) {
+        case PLACED -> {
+          passed = i == 0 ? 0 : passed + 1;
+          return queue.take(i);
+        }
+        case WAITS -> {
+          if (passed >= MOST_PASSED) {
+            return null;
+          }
+        }
+        case NO_ROOM -> {
+          return null;
+        }
+      }
+    }
+    return null;
+  }
+
+  private Outcome place(Sequence sequence) {
+    if (waitsForLeader(sequence)) {
+      return Outcome.WAITS;
+    }
+    int found = shards.look(sequence);
+    if (findsLeader(sequence, found)) {
+      return Outcome.WAITS;
+    }
+    Terms terms = sequence.job.request().terms();
+    Arrays.fill(reserved, 0);
+    for (Replica replica : replicas) {
+      describeDevice(sequence, found, replica);
+    }
+    int shard =
+        terms.shard().isPresent()
+            ? placement.choosePinned(terms.shard().getAsInt())
+            : placement.choose(shards.home());
+    if (shard == Placement.NOWHERE) {
+      return terms.shard().isPresent() ? Outcome.WAITS : Outcome.NO_ROOM;
+    }
+    int device = shards.device(shard);
+    if (!shards.take(sequence, shard, used[device])) {
+      return Outcome.NO_ROOM;
+    }
+    sequence.leader = null;
+    sequence.foundBlocks = found;
+    return Outcome.PLACED;
+  }
+
+  /** What it would take to run a sequence on a device. */
+  private void describeDevice(Sequence sequence, int found, Replica replica) {
+    int device = replica.number;
+    int missing = 0;
+    int firstMissing = found;
+    for (int at = 0; at < found; at++) {
+      int block = shards.onDevice(at, device);
+      if (block < 0) {
+        firstMissing = Math.min(firstMissing, at);
+        missing++;
+      } else if (shards.owner(block).references(block) == 0) {
+        reserved[shards.shardOf(block)]++; // it will be held, and cannot be allocated
+      }
+    }
+    double copy = transfers.nanos(device, missing);
+    double again = replica.cost.chunkCost(firstMissing * B, (found - firstMissing) * B);
+    boolean copies = missing > 0 && copy < again;
+    used[device] = copies || missing == 0 ? found : firstMissing;
+    int shared = copies ? found - missing : used[device];
+    int rest = sequence.length() - used[device] * B;
+    double context = (copies ? copy : 0) + replica.cost.chunkCost(used[device] * B, rest);
+    placement.device(
+        device, replica.backlogNanos(), context, Sequence.blocksFor(sequence.length()) - shared);
+    boolean open = replica.lost() == null && replica.running.hasFreeSlot();
+    for (int shard = shards.firstOf(device); shard < shards.firstOf(device + 1); shard++) {
+      placement.shard(
+          shard,
+          device,
+          shards.pool(shard).capacity(),
+          shards.pool(shard).held(),
+          shards.pool(shard).available() - reserved[shard],
+          open);
+    }
+  }
+
+  /** Whether another still computes the context that the sequence waits for. */
+  private static boolean waitsForLeader(Sequence sequence) {
+    Sequence leader = sequence.leader;
+    if (leader != null && leader.runs() && leader.indexedBlocks < sequence.leaderBlocks) {
+      return true;
+    }
+    sequence.leader = null;
+    return false;
+  }
+
+  /** Looks for one that runs and computes more of the sequence's context than there is. */
+  private boolean findsLeader(Sequence sequence, int found) {
+    int wanted = (sequence.length() - 1) / B;
+    int most = found + (int) Math.ceil((wanted - found) * WORTH_WAITING);
+    if (most == found || !shards.reusesPrefixes()) {
+      return false;
+    }
+    for (Replica replica : replicas) {
+      for (int i = 0; i < replica.running.count(); i++) {
+        Sequence other = replica.running.get(i);
+        int common = Math.min(wanted, commonBlocks(sequence, other));
+        if (other.pending() > 1 && common >= most && other.indexedBlocks < common) {
+          sequence.leader = other;
+          sequence.leaderBlocks = common;
+          most = common + 1;
+        }
+      }
+    }
+    return sequence.leader != null;
+  }
+
+  private static int commonBlocks(Sequence one, Sequence other) {
+    int length = Math.min(one.length(), other.length());
+    int differs = Arrays.mismatch(one.tokens(), 0, length, other.tokens(), 0, length);
+    return (differs < 0 ? length : differs) / B;
+  }
+
+  /** Whose turns a sequence shares. */
+  private static String tenant(Sequence sequence) {
+    Terms terms = sequence.job.request().terms();
+    return terms.tenant().or(terms::session).orElse(NOBODY);
+  }
+
+  /** The lane of a sequence's tenant among those that run on its device already, or a free one. */
+  int lane(Sequence sequence, RunningSequences running) {
+    Arrays.fill(lanes, false);
+    String tenant = tenant(sequence);
+    for (int i = 0; i < running.count(); i++) {
+      Sequence other = running.get(i);
+      if (tenant(other).equals(tenant)) {
+        return other.lane;
+      }
+      lanes[other.lane] = true;
+    }
+    int lane = 0;
+    while (lanes[lane]) {
+      lane++;
+    }
+    return lane;
+  }
+}

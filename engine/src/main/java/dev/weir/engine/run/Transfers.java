@@ -1,0 +1,346 @@
+package dev.weir.engine.run;
+
+import dev.weir.engine.kv.BlockPool;
+import dev.weir.engine.kv.HostTier;
+import dev.weir.kernels.BlockCopies;
+import dev.weir.kernels.Completion;
+import dev.weir.kernels.KvShape;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * KV blocks on their way between devices and host memory, beside the steps. Each device copies one
+ * batch at a time: what its waiting sequences lack comes first; where there is nothing of that,
+ * what has been idle for longest goes to host memory, before its blocks are needed. A batch is
+ * bounded, so that whoever leaves is rid of its blocks soon, and so that a device which copies by
+ * itself delays its step by little.
+ */
+final class Transfers {
+  /**
+   * Beside the steps of a device that copies by itself meanwhile: a few milliseconds of its link.
+   */
+  private static final long ASYNCHRONOUS_BATCH_BYTES = 128L << 20;
+
+  /** Between two steps of a device that has to wait for the copy: about a millisecond. */
+  private static final long WAITED_BATCH_BYTES = 8L << 20;
+
+  /** The most blocks of a batch, however small they are. */
+  private static final int MAX_BATCH_BLOCKS = 64;
+
+  /**
+   * A shard spills what is idle while fewer of its blocks than this part are free: enough for what
+   * its sequences take until the next batch.
+   */
+  private static final int FREE_PART = 16;
+
+  /** How fast blocks were copied so far counts this much against the last batch. */
+  private static final double SMOOTHING = 0.8;
+
+  /** Before anything was measured: 10 GB/s, a slow link's. */
+  private static final double FIRST_NANOS_PER_BYTE = 0.1;
+
+  private final Replica[] replicas;
+  private final Shards shards;
+  private final Counters counters;
+  private final Clock clock;
+  private final HostTier host;
+  private final Lane[] lanes;
+
+  /** One device's copies. */
+  private static final class Lane {
+    final Replica replica;
+    final Completion done;
+    final BlockCopies copies;
+    final int batchBlocks;
+    final Deque<ContextMove> moves = new ArrayDeque<>();
+
+    /** The batch under way: so many pairs of a move, or spilled blocks and where they go. */
+    @Nullable ContextMove moving;
+
+    int batch;
+    final int[] spilled;
+    final int[] spilledTo;
+    long begunNanos;
+    double nanosPerBlock;
+
+    Lane(Replica replica, long blockBytes) {
+      this.replica = replica;
+      done = replica.device.completion();
+      copies = replica.device.copies();
+      long bytes = replica.device.asynchronous() ? ASYNCHRONOUS_BATCH_BYTES : WAITED_BATCH_BYTES;
+      batchBlocks = Math.clamp(bytes / blockBytes, 1, MAX_BATCH_BLOCKS);
+      spilled = new int[batchBlocks];
+      spilledTo = new int[batchBlocks];
+      nanosPerBlock = FIRST_NANOS_PER_BYTE * blockBytes;
+    }
+
+    boolean busy() {
+      return batch > 0;
+    }
+  }
+
+  Transfers(Replica[] replicas, Shards shards, KvShape shape, Counters counters, Clock clock) {
+    this.replicas = replicas;
+    this.shards = shards;
+    host = shards.host();
+    this.counters = counters;
+    this.clock = clock;
+    lanes = new Lane[replicas.length];
+    for (int i = 0; i < lanes.length; i++) {
+      lanes[i] = new Lane(replicas[i], shape.blockBytes());
+    }
+  }
+
+  /** Predicted time until so many blocks are copied to a device, beside what waits for that. */
+  double nanos(int device, int blocks) {
+    Lane lane = lanes[device];
+    long ahead = 0;
+    for (ContextMove move : lane.moves) {
+      ahead += move.count() - move.copied();
+    }
+    return blocks == 0 ? 0 : (ahead + blocks) * lane.nanosPerBlock;
+  }
+
+  /** Brings a sequence its context; it can go on once that has arrived. */
+  void start(ContextMove move) {
+    lanes[move.device].moves.addLast(move);
+  }
+
+  /** Whether anything is being copied, or waits for that. */
+  boolean underWay() {
+    for (Lane lane : lanes) {
+      if (lane.busy() || !lane.moves.isEmpty()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether a device's batch is done; {@link #advance} ends it. */
+  boolean hasDoneBatch(int device) {
+    return lanes[device].busy() && lanes[device].done.done();
+  }
+
+  /**
+   * Ends a device's batch if it is done, and begins the next.
+   *
+   * @return whether either was done
+   */
+  boolean advance(int device) {
+    Lane lane = lanes[device];
+    boolean progressed = false;
+    if (lane.busy() && lane.done.done()) {
+      finishBatch(lane);
+      progressed = true;
+    }
+    if (!lane.busy()) {
+      progressed |= beginMove(lane) || beginSpill(lane);
+    }
+    return progressed;
+  }
+
+  private boolean beginMove(Lane lane) {
+    ContextMove move = nextMove(lane);
+    if (move == null) {
+      return false;
+    }
+    int count = Math.min(lane.batchBlocks, move.count() - move.copied());
+    lane.moving = move;
+    lane.batch = count;
+    lane.begunNanos = clock.nanos();
+    for (int i = move.copied(); i < move.copied() + count; i++) {
+      bring(lane, move.source(i), move.destination(i));
+    }
+    lane.copies.submit(lane.done);
+    return true;
+  }
+
+  /** The first move that is still wanted; those that are not end here. */
+  private @Nullable ContextMove nextMove(Lane lane) {
+    ContextMove move = lane.moves.peekFirst();
+    while (move != null && move.abandoned()) {
+      lane.moves.removeFirst();
+      shards.letGo(move);
+      move = lane.moves.peekFirst();
+    }
+    return move;
+  }
+
+  private void bring(Lane lane, int source, int destination) {
+    int to = shards.local(destination);
+    if (shards.inHostMemory(source)) {
+      lane.copies.fromHost(host.segment(source), lane.replica.arena, to);
+    } else {
+      Replica peer = replicas[shards.deviceOfBlock(source)];
+      lane.copies.fromPeer(peer.device, peer.arena, shards.local(source), lane.replica.arena, to);
+    }
+  }
+
+  private boolean beginSpill(Lane lane) {
+    if (host.pool().capacity() == 0) {
+      return false;
+    }
+    for (int shard = 0; shard < shards.count(); shard++) {
+      BlockPool pool = shards.pool(shard);
+      if (shards.device(shard) != lane.replica.number || !shards.open(shard)) {
+        continue;
+      }
+      while (free(pool) < pool.capacity() / FREE_PART && lane.batch < lane.batchBlocks) {
+        int block = pool.oldestCached();
+        if (block < 0) {
+          break;
+        }
+        if (host.copyOf(block) >= 0) {
+          pool.drop(block);
+          continue;
+        }
+        int place = host.allocate();
+        if (place < 0) {
+          break; // all of it is on its way to a device
+        }
+        pool.retain(block);
+        lane.spilled[lane.batch] = block;
+        lane.spilledTo[lane.batch++] = place;
+      }
+    }
+    if (lane.batch == 0) {
+      return false;
+    }
+    lane.begunNanos = clock.nanos();
+    for (int i = 0; i < lane.batch; i++) {
+      lane.copies.toHost(
+          lane.replica.arena, shards.local(lane.spilled[i]), host.segment(lane.spilledTo[i]));
+    }
+    lane.copies.submit(lane.done);
+    return true;
+  }
+
+  private static int free(BlockPool pool) {
+    return pool.available() - pool.cached();
+  }
+
+  private void finishBatch(Lane lane) {
+    double took = (double) (clock.nanos() - lane.begunNanos) / lane.batch;
+    lane.nanosPerBlock = SMOOTHING * lane.nanosPerBlock + (1 - SMOOTHING) * took;
+    ContextMove move = lane.moving;
+    if (move == null) {
+      for (int i = 0; i < lane.batch; i++) {
+        spilled(lane.spilled[i], lane.spilledTo[i]);
+      }
+      Counters.add(counters.spilledBlocks, lane.batch);
+    } else {
+      move.copied(lane.batch);
+      if (move.abandoned()) {
+        lane.moves.removeFirst();
+        shards.letGo(move);
+      } else if (move.copied() == move.count()) {
+        lane.moves.removeFirst();
+        count(move);
+        shards.arrived(move);
+      }
+    }
+    lane.moving = null;
+    lane.batch = 0;
+  }
+
+  /** A block's contents are in host memory now: unless somebody wants it again, it is free. */
+  private void spilled(int block, int place) {
+    BlockPool pool = shards.owner(block);
+    if (host.copyOf(block) < 0) {
+      host.keep(place, block);
+    } else {
+      host.abandon(place);
+    }
+    pool.release(block);
+    if (pool.references(block) == 0) {
+      pool.drop(block);
+    }
+  }
+
+  private void count(ContextMove move) {
+    int restored = 0;
+    for (int i = 0; i < move.count(); i++) {
+      restored += shards.inHostMemory(move.source(i)) ? 1 : 0;
+    }
+    long restoredTokens = (long) restored * KvShape.BLOCK_TOKENS;
+    long copiedTokens = (long) (move.count() - restored) * KvShape.BLOCK_TOKENS;
+    Ledger ledger = move.sequence.ledger;
+    Counters.add(ledger.restoredTokens, restoredTokens);
+    Counters.add(ledger.copiedTokens, copiedTokens);
+    Counters.add(counters.restoredTokens, restoredTokens);
+    Counters.add(counters.copiedTokens, copiedTokens);
+  }
+
+  /**
+   * A device is lost, with all copies to it and from it. Batches of other devices that read from it
+   * are awaited first: what they hold must not change hands under them.
+   *
+   * @param failed takes the moves that will not arrive; their references are the caller's to drop
+   */
+  void lose(int device, Deque<ContextMove> failed) {
+    for (Lane lane : lanes) {
+      boolean its = lane.replica.number == device;
+      if (lane.busy() && (its || readsFrom(lane, device))) {
+        try {
+          lane.done.await();
+        } catch (RuntimeException failure) {
+          // The copy has ended with the device; nothing of it is used.
+        }
+        endBatch(lane);
+      }
+      for (int left = lane.moves.size(); left > 0; left--) {
+        ContextMove move = lane.moves.removeFirst();
+        if (its || readsFrom(move, device)) {
+          failed.addLast(move);
+        } else {
+          lane.moves.addLast(move);
+        }
+      }
+    }
+  }
+
+  /** What was copied is not used. */
+  private void endBatch(Lane lane) {
+    if (lane.moving == null) {
+      for (int i = 0; i < lane.batch; i++) {
+        host.abandon(lane.spilledTo[i]);
+        shards.owner(lane.spilled[i]).release(lane.spilled[i]);
+      }
+    }
+    lane.moving = null;
+    lane.batch = 0;
+  }
+
+  private boolean readsFrom(Lane lane, int device) {
+    ContextMove move = lane.moving;
+    return move != null && readsFrom(move, device);
+  }
+
+  private boolean readsFrom(ContextMove move, int device) {
+    for (int i = 0; i < move.count(); i++) {
+      if (!shards.inHostMemory(move.source(i)) && shards.deviceOfBlock(move.source(i)) == device) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The loop ends: waits for what is under way, and drops the rest. */
+  void close() {
+    for (Lane lane : lanes) {
+      if (lane.busy()) {
+        try {
+          lane.done.await();
+        } catch (RuntimeException failure) {
+          // It has ended with its device.
+        }
+        endBatch(lane);
+      }
+      for (ContextMove move : lane.moves) {
+        shards.letGo(move);
+      }
+      lane.moves.clear();
+    }
+  }
+}
