@@ -19,6 +19,16 @@ final class Budget {
     return new Budget(System.nanoTime() + (long) (part * Math.max(0, end - System.nanoTime())));
   }
 
+  /** The end as text, which {@link #until} reads in the same process. */
+  String text() {
+    return Long.toString(end);
+  }
+
+  /** The budget whose end {@link #text} wrote. */
+  static Budget until(String text) {
+    return new Budget(Long.parseLong(text));
+  }
+
   boolean spent() {
     return end - System.nanoTime() <= 0;
   }

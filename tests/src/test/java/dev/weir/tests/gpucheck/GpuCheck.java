@@ -1,5 +1,7 @@
 package dev.weir.tests.gpucheck;
 
+import dev.weir.kernels.Device;
+import dev.weir.kernels.cuda.CudaDevice;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -136,19 +138,33 @@ public final class GpuCheck {
   private static void section(String name, Options options, Report report) {
     Budget budget = Budget.of(options.limit());
     try {
-      switch (name) {
-        case "probes" -> Probes.run(options, report);
-        case "ops" -> OpTests.run(options, budget, report);
-        case "shapes" -> RealShapes.run(options, budget, report);
-        case "model" -> ModelCheck.run(options, budget, report);
-        case "table" -> OpTable.run(options, budget, report);
-        case "engine" -> EngineRuns.run(options, budget, report);
-        case "storm" -> Storm.run(options, budget, report);
-        default -> throw new IllegalArgumentException("no section '" + name + "'");
+      // Held to the end: with the last device that is closed the driver throws its context away,
+      // and the next one that is opened waits until it is made anew.
+      Device held = options.device() == Checked.CUDA ? CudaDevice.open(0) : null;
+      try {
+        run(name, options, budget, report);
+      } finally {
+        if (held != null) {
+          held.close();
+        }
       }
     } catch (Exception | LinkageError | AssertionError failure) {
       report.failed(name, "ran", failure.toString());
       failure.printStackTrace();
+    }
+  }
+
+  private static void run(String name, Options options, Budget budget, Report report)
+      throws Exception {
+    switch (name) {
+      case "probes" -> Probes.run(options, report);
+      case "ops" -> OpTests.run(options, budget, report);
+      case "shapes" -> RealShapes.run(options, budget, report);
+      case "model" -> ModelCheck.run(options, budget, report);
+      case "table" -> OpTable.run(options, budget, report);
+      case "engine" -> EngineRuns.run(options, budget, report);
+      case "storm" -> Storm.run(options, budget, report);
+      default -> throw new IllegalArgumentException("no section '" + name + "'");
     }
   }
 }

@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -88,6 +89,29 @@ class GpuCheckTest {
     assertThat(process.exitValue()).isZero();
     assertThat(out.resolve("gpu-emulated-h100.md")).content().contains("decode attention");
     assertThat(out.resolve("probes.tsv")).content().contains("probe_mma_bf16\t");
+  }
+
+  @Test
+  void kernelsTestsEndWithTheirTimeWhichIsNoFailure() {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    Report report = new Report(new PrintStream(out, true, StandardCharsets.UTF_8));
+    Options options = Options.parse(List.of("--device", "reference"));
+    List<String> classes = List.of("StepChecksTest");
+
+    try {
+      OpTests.run("ops", classes, options, Budget.of(Duration.ZERO), report);
+      assertThat(out.toString(StandardCharsets.UTF_8))
+          .contains("StepChecksTest", "were left out: no time was left")
+          .doesNotContain("failed");
+
+      OpTests.run("ops", classes, options, Budget.of(Duration.ofMinutes(5)), report);
+      assertThat(out.toString(StandardCharsets.UTF_8))
+          .contains("check\tops\tStepChecksTest\tpassed");
+    } finally {
+      System.clearProperty(OpTests.DEVICE_PROPERTY);
+      System.clearProperty(OpTests.SEED_PROPERTY);
+    }
+    assertThat(report.ok()).isTrue();
   }
 
   @Test
