@@ -87,14 +87,17 @@ WEIR_DEVICE void cp_async_16(void *shared, const void *global, bool valid) {
                : "memory");
 }
 
+// Not volatile: the compiler makes it once and keeps it.
+WEIR_DEVICE uint64_t evict_first() {
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
 WEIR_DEVICE void cp_async_16_stream(void *shared, const void *global, bool valid) {
-  asm volatile("{\n"
-               ".reg .b64 policy;\n"
-               "createpolicy.fractional.L2::evict_first.b64 policy, 1.0;\n"
-               "cp.async.cg.shared.global.L2::cache_hint.L2::256B [%0], [%1], 16, %2, policy;\n"
-               "}\n"
+  asm volatile("cp.async.cg.shared.global.L2::cache_hint.L2::256B [%0], [%1], 16, %2, %3;"
                :
-               : "r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
+               : "r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0), "l"(evict_first())
                : "memory");
 }
 

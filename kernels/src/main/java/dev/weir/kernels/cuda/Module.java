@@ -136,16 +136,26 @@ final class Module implements AutoCloseable {
                 + threads.get(JAVA_INT, 0));
       }
       if (info.sharedBytes() > 0) {
-        context.check(
-            CudaDriver.cuFuncSetAttribute(
-                function,
-                CudaDriver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES(),
-                info.sharedBytes()),
-            "cuFuncSetAttribute",
+        allow(
+            function,
+            CudaDriver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES(),
+            info.sharedBytes(),
+            kernel);
+        // Such kernels stream past the first-level cache: all of it is better shared memory, or
+        // fewer blocks than planned run at a time.
+        allow(
+            function,
+            CudaDriver.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT(),
+            CudaDriver.CU_SHAREDMEM_CARVEOUT_MAX_SHARED(),
             kernel);
       }
       return function;
     }
+  }
+
+  private void allow(MemorySegment function, int attribute, int value, String kernel) {
+    context.check(
+        CudaDriver.cuFuncSetAttribute(function, attribute, value), "cuFuncSetAttribute", kernel);
   }
 
   /** Unloads the code; launches made from it can be used no more. */
