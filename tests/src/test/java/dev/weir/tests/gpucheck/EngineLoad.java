@@ -6,6 +6,7 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.Terms;
 import dev.weir.engine.request.TokenEvent;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,9 +24,9 @@ final class EngineLoad {
   }
 
   /** Starts sequences that decode until {@link #stop}, and returns when each has drawn a token. */
-  void decode(int batch, int context, int most) throws InterruptedException {
+  void decode(int batch, int context, int most, Terms terms) throws InterruptedException {
     for (int i = 0; i < batch; i++) {
-      decoding.add(submit(context, most));
+      decoding.add(submit(context, most, terms));
     }
     for (Generation generation : decoding) {
       TokenEvent first = generation.next();
@@ -51,10 +52,10 @@ final class EngineLoad {
     return decoding.getLast();
   }
 
-  Generation submit(int context, int tokens) {
+  Generation submit(int context, int tokens, Terms terms) {
     int[] prompt = random.ints(context, 0, engine.config().vocabSize()).toArray();
     Sampling sampling = Sampling.builder().temperature(0).ignoreEos(true).maxTokens(tokens).build();
-    return engine.submit(Request.of(Prompt.of(prompt), sampling));
+    return engine.submit(Request.of(Prompt.of(prompt), sampling).withTerms(terms));
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.weir.tests.gpucheck;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.Terms;
 import dev.weir.tests.bench.RandomModel;
 import java.io.IOException;
 import java.util.List;
@@ -118,7 +119,7 @@ final class EngineRuns {
     EngineLoad load = new EngineLoad(engine, options.seed());
     try {
       int most = engine.contextLength() - plan.context - 1;
-      load.decode(batch, plan.context, Math.min(most, 4096));
+      load.decode(batch, plan.context, Math.min(most, 4096), Terms.DEFAULT);
       load.watch(plan.watchedSteps / 10, WATCHED_SECONDS / 4);
       EngineLoad.Window window = load.watch(plan.watchedSteps, WATCHED_SECONDS);
       report.row(Row.plain(SECTION, name, window.tokensPerSecond(), "tok/s"));
@@ -140,7 +141,7 @@ final class EngineRuns {
     for (int round = 0; round < 2; round++) { // the first may still learn what steps cost
       long start = System.nanoTime();
       try (Generation generation =
-          new EngineLoad(engine, options.seed() + round).submit(prompt, 1)) {
+          new EngineLoad(engine, options.seed() + round).submit(prompt, 1, Terms.DEFAULT)) {
         generation.await();
       }
       best = Math.min(best, (System.nanoTime() - start) / 1e9);

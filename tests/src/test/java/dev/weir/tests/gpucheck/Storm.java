@@ -4,6 +4,7 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.Generation;
+import dev.weir.engine.request.Terms;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.tests.bench.RandomModel;
 import java.io.IOException;
@@ -18,8 +19,13 @@ final class Storm {
   /** What decode may lose while the prompt is computed: the engine's own default target. */
   private static final double RETAINED = 0.75;
 
-  /** The prompt and most of the others are not on the same one. */
   private static final int SHARDS = 2;
+
+  /** Where the sequences decode. */
+  private static final Terms DECODES = Terms.DEFAULT.withShard(0);
+
+  /** Where the prompt comes to: on another shard of the same device. */
+  private static final Terms PROMPT = Terms.DEFAULT.withShard(1);
 
   private Storm() {}
 
@@ -41,7 +47,7 @@ final class Storm {
               .withDevice(options.device().choice())
               .withReusePrefixes(false)
               .withShards(SHARDS)
-              .withSlots(plan.batch + SHARDS)
+              .withSlots(SHARDS * plan.batch)
               .withStepTokens(plan.stepTokens)
               .withContextLength(plan.prompt + 64);
       try (Engine engine = Engine.open(wanted)) {
@@ -53,7 +59,7 @@ final class Storm {
   private static void storm(Plan plan, Engine engine, EngineLoad load, Budget budget, Report report)
       throws InterruptedException {
     int most = engine.contextLength() - plan.context - 1;
-    load.decode(plan.batch, plan.context, most);
+    load.decode(plan.batch, plan.context, most, DECODES);
     load.watch(plan.watchedSteps / 5, 1);
     EngineLoad.Window before = load.watch(plan.watchedSteps, 3);
 
@@ -63,7 +69,7 @@ final class Storm {
     double worst;
     EngineStats end;
     long to;
-    try (Generation prompt = load.submit(plan.prompt, 2)) {
+    try (Generation prompt = load.submit(plan.prompt, 2, PROMPT)) {
       Gap gap = new Gap(load.last());
       Thread watcher = Thread.ofPlatform().name("storm-gap").start(gap);
       came = arrives(prompt, budget);
