@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.SortedMap;
@@ -55,8 +56,13 @@ class ProbesTest {
     assertThat(emulator.mistakes()).isEmpty();
   }
 
+  /** What a probe wrote. */
+  private int[] words(String probe) {
+    return Objects.requireNonNull(probes.get(probe), probe);
+  }
+
   private int[] probe(String name) {
-    return probes.get("probe_" + name);
+    return words("probe_" + name);
   }
 
   @Test
@@ -86,7 +92,7 @@ class ProbesTest {
   }
 
   private static int pair(int low, int high) {
-    return high << 16 | low;
+    return (high << 16) | low;
   }
 
   @Test
@@ -143,7 +149,7 @@ class ProbesTest {
     }
     int[] streamed = probe("load_stream");
     for (int i = 0; i < 4 * THREADS; i++) {
-      assertThat(streamed[i]).isEqualTo(in[4 * (i / 4 ^ 5) + i % 4]);
+      assertThat(streamed[i]).isEqualTo(in[4 * ((i / 4) ^ 5) + i % 4]);
     }
   }
 
@@ -172,7 +178,7 @@ class ProbesTest {
         assertThat((short) rounded[4 * i]).isEqualTo(brain(a));
         assertThat((short) rounded[4 * i + 1]).isEqualTo(Float.floatToFloat16(a));
       }
-      float tie = Float.intBitsToFloat(in[i] & 0xFFFF0000 | 0x8000);
+      float tie = Float.intBitsToFloat((in[i] & 0xFFFF0000) | 0x8000);
       if (!Float.isNaN(tie)) {
         assertThat((short) rounded[4 * i + 2]).isEqualTo(brain(tie));
       }
@@ -182,11 +188,11 @@ class ProbesTest {
   /** To the nearest bf16, ties to even. */
   private static short brain(float value) {
     int bits = Float.floatToRawIntBits(value);
-    return (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16);
+    return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
   }
 
   private static float moderate(int bits) {
-    return Float.intBitsToFloat(bits & 0x807FFFFF | 126 + (bits >>> 23) % 4 << 23);
+    return Float.intBitsToFloat((bits & 0x807FFFFF) | ((126 + (bits >>> 23) % 4) << 23));
   }
 
   private static int bits(float value) {
@@ -239,7 +245,7 @@ class ProbesTest {
           String[] parts = line.split("\t", -1);
           int[] golden =
               Arrays.stream(parts[1].split(" ", -1)).mapToInt(HexFormat::fromHexDigits).toArray();
-          assertLike(parts[0], probes.get(parts[0]), golden, file);
+          assertLike(parts[0], words(parts[0]), golden, file);
         }
       }
     }
@@ -252,7 +258,7 @@ class ProbesTest {
     for (int i = 0; i < golden.length; i++) {
       float there = Float.intBitsToFloat(golden[i]);
       float here = Float.intBitsToFloat(emulated[i]);
-      boolean same = golden[i] == emulated[i] || Float.isNaN(there) && Float.isNaN(here);
+      boolean same = golden[i] == emulated[i] || (Float.isNaN(there) && Float.isNaN(here));
       if (function) {
         same |= Math.abs(there - here) <= FUNCTION_ULPS * Math.ulp(there);
       } else if (sums) {

@@ -102,8 +102,10 @@ final class OpTests {
     @Override
     public void testPlanExecutionFinished(TestPlan plan) {
       if (late > 0) {
-        String what = "%s: %d tests, with all their cases, were left out: %s";
-        report.note(section, what.formatted(className, late, WhileTimeIsLeft.REASON));
+        report.note(
+            section,
+            "%s: %d tests, with all their cases, were left out: %s"
+                .formatted(className, late, WhileTimeIsLeft.REASON));
       }
       if (passed == 0 && failed == 0 && late == 0) {
         report.failed(section, className, "no test ran: this build has no case for the device");
