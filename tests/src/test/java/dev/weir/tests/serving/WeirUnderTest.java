@@ -3,6 +3,7 @@ package dev.weir.tests.serving;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.server.api.Api;
+import dev.weir.server.api.Heartbeats;
 import dev.weir.server.http.HttpOptions;
 import dev.weir.server.http.HttpServer;
 import java.io.IOException;
@@ -33,8 +34,12 @@ final class WeirUnderTest implements AutoCloseable {
   }
 
   static WeirUnderTest serve(EngineOptions options) throws IOException {
+    return serve(options, Heartbeats.DEFAULT);
+  }
+
+  static WeirUnderTest serve(EngineOptions options, Heartbeats heartbeats) throws IOException {
     Engine engine = Engine.open(options);
-    HttpServer server = Api.serve(engine, MODEL, HttpOptions.on("127.0.0.1", 0));
+    HttpServer server = Api.serve(engine, MODEL, heartbeats, HttpOptions.on("127.0.0.1", 0));
     return new WeirUnderTest(engine, server);
   }
 
