@@ -828,10 +828,15 @@ public final class StepLoop {
   /** A device's step or copy failed: what runs there ends, and all of it if the device is lost. */
   private void fail(Replica replica, Throwable failure) {
     LOG.log(Level.ERROR, "a step of " + replica.device.name() + " failed", failure);
-    RequestFailedException cause = new RequestFailedException("a step failed: " + failure, failure);
+    boolean lost = failure instanceof DeviceLostException;
+    String message = "a step failed: " + failure;
+    RequestFailedException cause =
+        lost
+            ? RequestFailedException.ofLostDevice(message, failure)
+            : new RequestFailedException(message, failure);
     replica.frames.abandon();
     failRunning(replica, cause);
-    if (failure instanceof DeviceLostException) {
+    if (lost) {
       lose(replica, cause);
     }
   }

@@ -33,6 +33,7 @@ public final class Api {
     InstantSource clock = InstantSource.system();
     PrometheusRegistry registry = new PrometheusRegistry();
     EngineMetrics.registerEngine(registry, engine::stats);
+    EngineMetrics.registerShards(registry, engine::shards);
     Router router =
         router(
             new EngineModel(engine, name, clock.instant().getEpochSecond()),
@@ -63,6 +64,8 @@ public final class Api {
         .post("/v1/chat/completions", new ChatCompletionsHandler(model, heartbeats, clock))
         .get(ModelsHandler.PATH, models)
         .get(ModelsHandler.PATH + "/", models)
+        .get("/v1/weir/shards", new ShardsHandler(model))
+        .get("/v1/weir/steps", new StepsHandler(model))
         .post("/tokenize", new TokenizeHandler(model))
         .post("/detokenize", new DetokenizeHandler(model))
         .get("/health", health)

@@ -1,10 +1,13 @@
 package dev.weir.server.api;
 
 import dev.weir.engine.request.EngineStats;
+import dev.weir.engine.request.ShardStats;
 import dev.weir.server.http.HttpStats;
 import io.prometheus.metrics.core.metrics.CounterWithCallback;
 import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.function.ToDoubleFunction;
 
@@ -48,6 +51,45 @@ final class EngineMetrics {
         "weir_preemptions_total",
         "Sequences that lost their blocks and started over.",
         EngineStats::preemptions);
+    metrics.labelled(
+        "weir_requests_timed_out_total",
+        "Requests whose time ran out, by clock.",
+        "clock",
+        Map.of(
+            "queue_timeout", EngineStats::timedOutInQueue,
+            "ttft_deadline", EngineStats::timedOutBeforeFirstToken,
+            "deadline", EngineStats::timedOut));
+    metrics.labelled(
+        "weir_itl_target_missed_total",
+        "Steps longer than the target: for a prompt's floor, or longer than the worst step may be.",
+        "reason",
+        Map.of("floor", EngineStats::missedByFloor, "worst_step", EngineStats::missedByWorstStep));
+    metrics.counter(
+        "weir_decode_stall_seconds_total",
+        "Time that others' prompts added to decode rows' steps, over all rows.",
+        s -> s.stalledNanos() / NANOS_PER_SECOND);
+    metrics.counter(
+        "weir_copied_tokens_total",
+        "Prompt tokens whose KV was copied from another device.",
+        EngineStats::copiedTokens);
+    metrics.counter(
+        "weir_restored_tokens_total",
+        "Prompt tokens whose KV was copied back from host memory.",
+        EngineStats::restoredTokens);
+    metrics.counter(
+        "weir_evicted_tokens_total",
+        "Tokens computed again because their KV had been given away.",
+        EngineStats::evictedTokens);
+    metrics.counter(
+        "weir_spilled_blocks_total",
+        "KV blocks copied to host memory.",
+        EngineStats::spilledBlocks);
+    metrics.gauge(
+        "weir_host_kv_blocks", "KV blocks of host memory in all.", EngineStats::hostBlocks);
+    metrics.gauge(
+        "weir_host_kv_blocks_cached",
+        "KV blocks of host memory that hold an idle context.",
+        EngineStats::hostCachedBlocks);
     metrics.gauge("weir_sequences_running", "Sequences that hold a slot.", EngineStats::running);
     metrics.gauge(
         "weir_sequences_waiting", "Sequences that wait for a slot.", EngineStats::waiting);
@@ -61,6 +103,61 @@ final class EngineMetrics {
         "weir_heartbeat_age_seconds",
         "Time since the step loop last went round.",
         s -> s.heartbeatAgeNanos() / NANOS_PER_SECOND);
+  }
+
+  /** What each shard holds, by its number. */
+  static void registerShards(PrometheusRegistry registry, Supplier<List<ShardStats>> shards) {
+    shardGauge(
+        registry,
+        shards,
+        "weir_shard_blocks_held",
+        "Blocks that sequences hold.",
+        ShardStats::heldBlocks);
+    shardGauge(
+        registry,
+        shards,
+        "weir_shard_blocks_cached",
+        "Blocks that nobody holds and that could be found again.",
+        ShardStats::cachedBlocks);
+    shardGauge(
+        registry,
+        shards,
+        "weir_shard_blocks_leased",
+        "Blocks that idle sessions keep by lease.",
+        ShardStats::leasedBlocks);
+    shardGauge(
+        registry,
+        shards,
+        "weir_shard_sequences_running",
+        "Sequences that run.",
+        ShardStats::running);
+    shardGauge(
+        registry,
+        shards,
+        "weir_shard_open",
+        "1 while the shard takes requests, 0 once its device is lost.",
+        shard -> shard.open() ? 1 : 0);
+  }
+
+  private static void shardGauge(
+      PrometheusRegistry registry,
+      Supplier<List<ShardStats>> shards,
+      String name,
+      String help,
+      ToDoubleFunction<ShardStats> value) {
+    GaugeWithCallback.builder()
+        .name(name)
+        .help(help)
+        .labelNames("shard")
+        .callback(
+            callback ->
+                shards
+                    .get()
+                    .forEach(
+                        shard ->
+                            callback.call(
+                                value.applyAsDouble(shard), Integer.toString(shard.number()))))
+        .register(registry);
   }
 
   static void registerHttp(PrometheusRegistry registry, Supplier<HttpStats> stats) {
@@ -86,6 +183,21 @@ final class EngineMetrics {
         .name(name)
         .help(help)
         .callback(callback -> callback.call(value.applyAsDouble(stats.get())))
+        .register(registry);
+  }
+
+  /** A counter for each value of a label. */
+  private void labelled(
+      String name, String help, String label, Map<String, ToDoubleFunction<EngineStats>> values) {
+    CounterWithCallback.builder()
+        .name(name)
+        .help(help)
+        .labelNames(label)
+        .callback(
+            callback -> {
+              EngineStats now = stats.get();
+              values.forEach((of, value) -> callback.call(value.applyAsDouble(now), of));
+            })
         .register(registry);
   }
 

@@ -4,12 +4,15 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.model.GenerationDefaults;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.ShardStats;
+import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.text.Conversation;
 import dev.weir.engine.text.jinja.TemplateException;
 import dev.weir.server.protocol.ApiException;
 import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
 import dev.weir.server.protocol.SamplingDefaults;
+import java.util.List;
 
 /** An engine's model under a name. */
 public final class EngineModel implements ServedModel {
@@ -30,7 +33,10 @@ public final class EngineModel implements ServedModel {
     this.created = created;
     facts =
         new ModelFacts(
-            engine.config().vocabSize(), engine.contextLength(), 1, defaults(engine.defaults()));
+            engine.config().vocabSize(),
+            engine.contextLength(),
+            engine.shards().size(),
+            defaults(engine.defaults()));
   }
 
   /** What the model's makers suggest, and OpenAI's values where they say nothing. */
@@ -70,6 +76,16 @@ public final class EngineModel implements ServedModel {
   @Override
   public Generation submit(Request request) {
     return engine.submit(request);
+  }
+
+  @Override
+  public List<ShardStats> shards() {
+    return engine.shards();
+  }
+
+  @Override
+  public List<StepRecord> steps(long after) {
+    return engine.steps(after);
   }
 
   @Override

@@ -50,6 +50,12 @@ public final class Router implements Handler {
       return this;
     }
 
+    /** A handler for DELETE. */
+    public Builder delete(String path, Handler handler) {
+      routes.computeIfAbsent(path, _ -> new TreeMap<>()).put("DELETE", handler);
+      return this;
+    }
+
     /** The router. */
     public Router build() {
       return new Router(new LinkedHashMap<>(routes));

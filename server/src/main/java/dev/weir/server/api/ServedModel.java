@@ -2,9 +2,12 @@ package dev.weir.server.api;
 
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.ShardStats;
+import dev.weir.engine.request.StepRecord;
 import dev.weir.server.protocol.ApiException;
 import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What the endpoints need of an engine with its model. Thread-safe. */
@@ -25,6 +28,16 @@ public interface ServedModel {
    * @throws dev.weir.engine.request.OverloadedException if the queue is full
    */
   Generation submit(Request request);
+
+  /** What each shard holds. */
+  List<ShardStats> shards();
+
+  /**
+   * The last steps, oldest first: those with a greater number that are still remembered.
+   *
+   * @param after -1 for all
+   */
+  List<StepRecord> steps(long after);
 
   /** The tokens of a text; a control token spelled in it is recognised. */
   int[] encode(String text, boolean addSpecialTokens);

@@ -3,12 +3,11 @@ package dev.weir.server.cli;
 import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
-import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.InvalidRequestException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -38,11 +37,9 @@ final class ModelOptions {
       paramLabel = "DEVICE",
       description =
           "What computes: cuda (the first NVIDIA GPU; cuda:N another), cpu (C kernels), reference"
-              + " (portable Java, slow), auto (the fastest that works here). Default:"
-              + " ${DEFAULT-VALUE}.",
-      converter = DeviceChoiceConverter.class,
-      defaultValue = "auto")
-  private DeviceChoice device = DeviceChoice.AUTO;
+              + " (portable Java, slow), auto (the fastest that works here). Default: auto.",
+      converter = DeviceChoiceConverter.class)
+  private @Nullable DeviceChoice device;
 
   @Option(
       names = "--threads",
@@ -57,7 +54,8 @@ final class ModelOptions {
           "Longest sequence, prompt and answer together. Default: what the model was made for.")
   private @Nullable Integer context;
 
-  private static final class DeviceChoiceConverter implements ITypeConverter<DeviceChoice> {
+  /** Reads the name of a device. */
+  static final class DeviceChoiceConverter implements ITypeConverter<DeviceChoice> {
     @Override
     public DeviceChoice convert(String value) {
       try {
@@ -102,37 +100,22 @@ final class ModelOptions {
 
   /** Options for an engine that serves one conversation at a time. */
   EngineOptions forOneUser(@Nullable Path positional, PrintWriter err) {
-    return engineOptions(
-        positional,
-        err,
-        new Batching(1, 1, 1, OptionalLong.empty(), OptionalInt.empty(), Scheduling.DEFAULT, true));
+    return engineOptions(positional, err, options -> options.withSlots(1).withQueue(1));
   }
 
-  /** How an engine shares its time and memory among requests; {@link EngineOptions} says what. */
-  record Batching(
-      int shards,
-      int slots,
-      int queue,
-      OptionalLong kvBytes,
-      OptionalInt stepTokens,
-      Scheduling scheduling,
-      boolean reusePrefixes) {
-    /** What a server has where nothing else is said. */
-    static final Batching DEFAULTS =
-        new Batching(
-            1,
-            EngineOptions.DEFAULT_SLOTS,
-            EngineOptions.DEFAULT_QUEUE,
-            OptionalLong.empty(),
-            OptionalInt.empty(),
-            Scheduling.DEFAULT,
-            true);
+  /** Whether a device is named. */
+  boolean namesDevice() {
+    return device != null;
   }
 
   /**
+   * The engine's options.
+   *
+   * @param further sets those that are not about the model
    * @throws CommandException if a value is out of range
    */
-  EngineOptions engineOptions(@Nullable Path positional, PrintWriter err, Batching batching) {
+  EngineOptions engineOptions(
+      @Nullable Path positional, PrintWriter err, UnaryOperator<EngineOptions> further) {
     Path directory = directory(positional);
     LoadBar bar =
         new LoadBar(
@@ -141,24 +124,12 @@ final class ModelOptions {
             name(positional),
             System::nanoTime);
     try {
-      EngineOptions options =
-          EngineOptions.of(directory)
-              .withDevice(device)
-              .withShards(batching.shards)
-              .withQueue(batching.queue)
-              .withScheduling(batching.scheduling)
-              .withReusePrefixes(batching.reusePrefixes)
-              .withProgress(bar);
+      EngineOptions options = EngineOptions.of(directory).withProgress(bar);
+      options = device == null ? options : options.withDevice(device);
       options = threads == null ? options : options.withThreads(threads);
       options = context == null ? options : options.withContextLength(context);
-      options =
-          batching.stepTokens.isEmpty()
-              ? options
-              : options.withStepTokens(batching.stepTokens.getAsInt());
-      options =
-          batching.kvBytes.isEmpty() ? options : options.withKvBytes(batching.kvBytes.getAsLong());
-      return options.withSlots(batching.slots);
-    } catch (IllegalArgumentException e) {
+      return further.apply(options);
+    } catch (IllegalArgumentException | InvalidRequestException e) {
       throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
     }
   }

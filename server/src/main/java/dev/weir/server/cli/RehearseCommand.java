@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.Callable;
+import java.util.function.UnaryOperator;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -37,7 +38,7 @@ final class RehearseCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     EngineOptions options =
-        model.engineOptions(null, spec.commandLine().getErr(), ModelOptions.Batching.DEFAULTS);
+        model.engineOptions(null, spec.commandLine().getErr(), UnaryOperator.identity());
     Engine engine = ModelOptions.open(options);
     try (Serving serving = Serving.start(engine, model.name(null), Heartbeats.DEFAULT, HOST, 0)) {
       out.print(serving.greeting());

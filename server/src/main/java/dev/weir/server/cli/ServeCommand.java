@@ -1,13 +1,13 @@
 package dev.weir.server.cli;
 
+import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.server.api.Heartbeats;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
@@ -51,6 +51,9 @@ final class ServeCommand implements Callable<Integer> {
 
   @ArgGroup(validate = false, heading = "%nSharing time and memory among requests:%n")
   private BatchOptions batch = new BatchOptions();
+
+  @ArgGroup(validate = false, heading = "%nHow long requests may take:%n")
+  private TimeOptions time = new TimeOptions();
 
   @ArgGroup(validate = false, heading = "%nPrompts beside running streams:%n")
   private SchedulingOptions scheduling = new SchedulingOptions();
@@ -106,11 +109,26 @@ final class ServeCommand implements Callable<Integer> {
 
   static final class BatchOptions {
     @Option(
+        names = "--devices",
+        paramLabel = "DEVICE",
+        split = ",",
+        converter = ModelOptions.DeviceChoiceConverter.class,
+        description =
+            "Several devices, each with the whole model, instead of --device: for example"
+                + " cuda:0,cuda:1.")
+    private List<DeviceChoice> devices = List.of();
+
+    @Option(
+        names = "--lockstep",
+        description = "Let all devices begin and end their steps together.")
+    private boolean lockstep;
+
+    @Option(
         names = "--shards",
         paramLabel = "N",
         description =
-            "Parts of the KV memory; sequences of all parts run in the same steps. Default:"
-                + " ${DEFAULT-VALUE}.",
+            "Parts of the KV memory, over all devices; sequences of all parts of a device run in"
+                + " the same steps. Default: one for each device.",
         defaultValue = "1")
     private int shards;
 
@@ -143,6 +161,14 @@ final class ServeCommand implements Callable<Integer> {
     private @Nullable MemorySize kvMemory;
 
     @Option(
+        names = "--host-kv",
+        paramLabel = "SIZE",
+        description =
+            "Host memory for keys and values of idle contexts, which are copied back instead of"
+                + " computed again. Default: none.")
+    private @Nullable MemorySize hostKv;
+
+    @Option(
         names = "--step-tokens",
         paramLabel = "N",
         description =
@@ -158,15 +184,14 @@ final class ServeCommand implements Callable<Integer> {
         description = "Do not keep computed prompts for requests that begin the same way.")
     private boolean noPrefixCache;
 
-    ModelOptions.Batching batching(SchedulingOptions scheduling) {
-      return new ModelOptions.Batching(
-          shards,
-          slots,
-          queue,
-          kvMemory == null ? OptionalLong.empty() : OptionalLong.of(kvMemory.bytes()),
-          stepTokens == null ? OptionalInt.empty() : OptionalInt.of(stepTokens),
-          scheduling.scheduling(),
-          !noPrefixCache);
+    EngineOptions set(EngineOptions defaults) {
+      EngineOptions options =
+          defaults.withSlots(slots).withQueue(queue).withReusePrefixes(!noPrefixCache);
+      options = devices.isEmpty() ? options : options.withDevices(devices);
+      options = options.withShards(shards).withLockstep(lockstep);
+      options = kvMemory == null ? options : options.withKvBytes(kvMemory.bytes());
+      options = hostKv == null ? options : options.withHostKvBytes(hostKv.bytes());
+      return stepTokens == null ? options : options.withStepTokens(stepTokens);
     }
   }
 
@@ -174,7 +199,14 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
     PrintWriter out = spec.commandLine().getOut();
-    EngineOptions options = model.engineOptions(positional, err, batch.batching(scheduling));
+    if (model.namesDevice() && !batch.devices.isEmpty()) {
+      throw new CommandException(ExitStatus.USAGE, "--device and --devices exclude each other");
+    }
+    EngineOptions options =
+        model.engineOptions(
+            positional,
+            err,
+            defaults -> time.set(batch.set(defaults)).withScheduling(scheduling.scheduling()));
     Heartbeats heartbeats = listen.heartbeats();
     String name = listen.modelName != null ? listen.modelName : model.name(positional);
     Serving.checkAddress(listen.host, listen.port);

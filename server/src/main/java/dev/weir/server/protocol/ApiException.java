@@ -126,6 +126,15 @@ public final class ApiException extends RuntimeException {
           case EngineClosedException e ->
               new ApiException(
                   503, SERVER_ERROR, null, "shutting_down", "the server is shutting down", 0, e);
+          case RequestFailedException e when e.deviceLost() ->
+              new ApiException(
+                  503,
+                  SERVER_ERROR,
+                  null,
+                  "device_lost",
+                  "a device was lost with this request on it: " + e.getMessage(),
+                  0,
+                  e);
           case RequestFailedException e ->
               new ApiException(
                   500,

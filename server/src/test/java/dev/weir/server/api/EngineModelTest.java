@@ -85,7 +85,18 @@ final class EngineModelTest {
                       HttpRequest.newBuilder(root.resolve("/metrics")).build(),
                       BodyHandlers.ofString())
                   .body())
-          .contains("weir_decode_tokens_total 8.0", "weir_http_connections ", "weir_kv_blocks ");
+          .contains(
+              "weir_decode_tokens_total 8.0",
+              "weir_http_connections ",
+              "weir_kv_blocks ",
+              "weir_itl_target_missed_total{reason=\"floor\"} 0.0",
+              "weir_itl_target_missed_total{reason=\"worst_step\"} 0.0",
+              "weir_requests_timed_out_total{clock=\"queue_timeout\"} 0.0",
+              "weir_requests_timed_out_total{clock=\"ttft_deadline\"} 0.0",
+              "weir_requests_timed_out_total{clock=\"deadline\"} 0.0",
+              "weir_decode_stall_seconds_total 0.0",
+              "weir_shard_blocks_held{shard=\"0\"} 0.0",
+              "weir_shard_open{shard=\"0\"} 1.0");
     }
   }
 }

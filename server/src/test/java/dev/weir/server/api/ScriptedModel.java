@@ -8,6 +8,8 @@ import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.ShardStats;
+import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.request.TokenEvent;
 import dev.weir.engine.request.Usage;
 import dev.weir.server.protocol.ChatPrompt;
@@ -21,6 +23,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +62,9 @@ final class ScriptedModel implements ServedModel {
   final LinkedBlockingQueue<Generation> cancelled = new LinkedBlockingQueue<>();
   volatile @Nullable ChatPrompt chat;
 
+  /** How many steps there were. */
+  volatile long steps;
+
   @Override
   public String name() {
     return "scripted/model";
@@ -86,6 +93,20 @@ final class ScriptedModel implements ServedModel {
           case Prompt.Text(String text, boolean special) -> encode(text, special);
         };
     return new Scripted(request, prompt);
+  }
+
+  @Override
+  public List<ShardStats> shards() {
+    return IntStream.range(0, SHARDS)
+        .mapToObj(i -> new ShardStats(i, i / 2, "device " + i / 2, i != 3, 40, 10 + i, 2, 5, 3))
+        .toList();
+  }
+
+  @Override
+  public List<StepRecord> steps(long after) {
+    return LongStream.range(Math.max(after + 1, 0), steps)
+        .mapToObj(i -> new StepRecord(i, 1, 1_000_000 * i, 500_000, 400_000, 300_000, 4, 512, 2))
+        .toList();
   }
 
   @Override

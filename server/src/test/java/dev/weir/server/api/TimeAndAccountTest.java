@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.SessionEvictedException;
 import dev.weir.engine.request.TimeLimit;
 import dev.weir.engine.request.TimeLimitException;
@@ -128,6 +129,21 @@ final class TimeAndAccountTest {
     assertThat(gone.statusCode()).isEqualTo(410);
     assertThat(ApiFixture.parse(gone.body()).at("/error/message").stringValue())
         .contains("other sessions needed its memory");
+  }
+
+  @Test
+  void aLostDeviceIsAnErrorThatMayPass() throws Exception {
+    api.model.failAfter = 2;
+    RequestFailedException lost =
+        RequestFailedException.ofLostDevice("it fell off the bus", new IllegalStateException());
+    api.model.failure = () -> new RequestFailedException("it fell off the bus", lost);
+    HttpResponse<String> response = api.post(CHAT, "{%s}".formatted(ASK));
+    assertThat(response.statusCode()).isEqualTo(503);
+    assertThat(ApiFixture.parse(response.body()).at("/error/code").stringValue())
+        .isEqualTo("device_lost");
+    List<String> events = api.stream(CHAT, "{%s,\"stream\":true}".formatted(ASK));
+    assertThat(ApiFixture.parse(events.getLast()).at("/error/code").stringValue())
+        .isEqualTo("device_lost");
   }
 
   @Test

@@ -47,6 +47,15 @@ class CommandLinesTest {
     "--context,     1,      context length",
     "--itl-target,  1,      latency target",
     "--step-tokens, 8,      slots",
+    "--devices,     'cpu,gpu',  --devices",
+    "--devices,     'cpu,auto', auto",
+    "--devices,     'cpu,,cpu', --devices",
+    "--host-kv,     some,   --host-kv",
+    "--queue-timeout, 0,    queue_timeout",
+    "--ttft-deadline, -1s,  --ttft-deadline",
+    "--deadline,    NaN,    --deadline",
+    "--max-queue-time, 0s,  longest queue time",
+    "--session-lease, long, --session-lease",
     "--heartbeat,   soon,   --heartbeat",
     "--heartbeat,   1ms,    heartbeat",
   })
@@ -55,6 +64,23 @@ class CommandLinesTest {
 
     assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
     assertThat(outcome.err().getFirst()).startsWith("weir: ").contains(named);
+  }
+
+  @Test
+  void oneDeviceAndSeveralExcludeEachOther() {
+    Outcome outcome = weir("serve", "--device", "cpu", "--devices", "cpu,cpu", folder.toString());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err()).singleElement().asString().contains("--device and --devices");
+  }
+
+  @Test
+  void shardsAreSharedOutEvenlyAmongDevices() {
+    Outcome outcome =
+        weir("serve", "--devices", "reference,reference", "--shards", "3", folder.toString());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err()).singleElement().asString().contains("multiple of the 2 devices");
   }
 
   @ParameterizedTest
