@@ -68,8 +68,9 @@ struct Job {
   int32_t first_segment, last_segment;                    // that the tile needs
   int32_t first_tile, end_tile;                           // of this part
   const int32_t *table;                                   // the slice's row of the block table
-  float *memory;     // a state per segment of a narrow tile in parts; else one
-  int32_t *arrivals; // of a tile in parts
+  float *memory;          // a state, or of a tile whose segments are kept apart one for each
+  int64_t segment_floats; // from one segment's state to the next's; 0: there is one
+  int32_t *arrivals;      // of a tile in parts
 };
 
 struct alignas(8) Floats2 {
@@ -131,25 +132,48 @@ template <int N> WEIR_DEVICE void store(const State<N> &state, int rows, float *
   }
 }
 
-// state = earlier · a + later · b, where one of the two is `memory` and the other the state as it is.
-template <int N, bool MEMORY_IS_EARLIER>
-WEIR_DEVICE void fold(State<N> &state, int rows, float *memory) {
+// What `store` left: read where it is used, or ahead of that into registers. The pair behind the values is the weight.
+template <int N> struct Stored {
+  float *memory;
+  WEIR_DEVICE Floats2 operator()(int n, int h) const { return *stored_pair<N>(memory, n, h); }
+};
+
+template <int N> struct Loaded {
+  Floats2 pairs[N + 1][2];
+  WEIR_DEVICE Floats2 operator()(int n, int h) const { return pairs[n][h]; }
+};
+
+template <int N> WEIR_DEVICE void load(Loaded<N> &loaded, int rows, float *memory) {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     if (h * 8 + lane() / 4 < rows) {
-      const Floats2 other = *stored_pair<N>(memory, N, h);
+#pragma unroll
+      for (int n = 0; n <= N; n++) {
+        loaded.pairs[n][h] = *stored_pair<N>(memory, n, h);
+      }
+    }
+  }
+}
+
+// state = earlier · a + later · b, where one of the two is `stored` and the other the state as it is.
+template <int N, bool STORED_IS_EARLIER, class Pairs>
+WEIR_DEVICE void fold(State<N> &state, int rows, const Pairs &stored) {
+#pragma unroll
+  for (int h = 0; h < 2; h++) {
+    if (h * 8 + lane() / 4 < rows) {
+      const Floats2 other = stored(N, h);
       const float largest = fmaxf(state.largest[h], other.x);
       const float base = base_of(largest);
       const float mine = exponential_2(state.largest[h] - base);
       const float theirs = exponential_2(other.x - base);
-      const auto folded = [&](float own, float stored) {
-        return MEMORY_IS_EARLIER ? stored * theirs + own * mine : own * mine + stored * theirs;
+      const auto folded = [&](float own, float value) {
+        return STORED_IS_EARLIER ? value * theirs + own * mine : own * mine + value * theirs;
       };
       state.largest[h] = largest;
       state.sum[h] = folded(state.sum[h], other.y);
 #pragma unroll
       for (int n = 0; n < N; n++) {
-        const Floats2 pair = *stored_pair<N>(memory, n, h);
+        const Floats2 pair = stored(n, h);
         state.values[n][2 * h] = folded(state.values[n][2 * h], pair.x);
         state.values[n][2 * h + 1] = folded(state.values[n][2 * h + 1], pair.y);
       }
@@ -179,6 +203,7 @@ template <class T, class Cache, int D, int COLUMNS> class Tile {
   static constexpr int QUERY_BYTES = V::query_bytes(COLUMNS);
   static constexpr int CHUNKS = V::ROW_BYTES / 16;
   static constexpr int ELEMENTS = 16 / sizeof(Cache); // of a chunk
+  static constexpr bool LOADS_AHEAD = IS_NARROW && D <= 128; // a state's worth of registers is left
   static constexpr int COPY_ROWS = D == 96 ? 8 : ATTENTION_THREADS / CHUNKS; // that all threads copy at once
 
   // What is rarely needed stays in memory, `arguments` and `job`: the walk needs the registers.
@@ -195,8 +220,9 @@ template <class T, class Cache, int D, int COLUMNS> class Tile {
   WEIR_DEVICE int row(int h) const { return row_group() * 16 + h * 8 + lane() / 4; }
   WEIR_DEVICE int head_dim() const { return static_cast<int>(arguments.cache.head_dim); }
   WEIR_DEVICE int window() const { return static_cast<int>(arguments.window); }
-  WEIR_DEVICE bool apart() const { return IS_NARROW && job.item.parts > 1; }
+  WEIR_DEVICE bool apart() const { return job.segment_floats != 0; }
   WEIR_DEVICE bool chained() const { return !IS_NARROW && job.list == CHAINED; }
+  WEIR_DEVICE float *memory(int segment) const { return job.memory + segment * job.segment_floats; }
 
   // Of the slice; rows beyond the tile's repeat its last.
   WEIR_DEVICE int packed_row(int row) const {
@@ -270,11 +296,27 @@ public:
     }
   }
 
-  // Folds the partial states of all segments of a split tile, in order.
+  // Folds the states of all segments, which were kept apart, in order; where registers allow, with the next one under way
+  // while one is folded.
   WEIR_DEVICE void fold_all() {
+    const int rows = job.item.rows - row_group() * 16;
     clear(state);
+    if (!LOADS_AHEAD) {
+#pragma unroll 1
+      for (int segment = job.first_segment; segment <= job.last_segment; segment++) {
+        fold<N, false>(state, rows, Stored<N>{memory(segment)});
+      }
+      return;
+    }
+    Loaded<N> next;
+    load(next, rows, memory(job.first_segment));
+#pragma unroll 1
     for (int segment = job.first_segment; segment <= job.last_segment; segment++) {
-      fold<N, false>(state, job.item.rows - row_group() * 16, job.memory + segment * arguments.work.slot_floats);
+      const Loaded<N> loaded = next;
+      if (segment < job.last_segment) {
+        load(next, rows, memory(segment + 1));
+      }
+      fold<N, false>(state, rows, loaded);
     }
   }
 
@@ -470,8 +512,8 @@ private:
     }
   }
 
-  // A segment ends, and its state goes where it is folded: to a place of its own in a split narrow tile, else behind the
-  // segments before. In a chain other blocks compute these; whoever folds before this one was handed out before, so it is
+  // A segment ends, and its state goes where it is folded: to a place of its own where segments are kept apart, else behind
+  // those before. In a chain other blocks compute these; whoever folds before this one was handed out before, so it is
   // at work, and the wait ends. The tile's last state stays where it is.
   WEIR_DEVICE void close(int segment) {
 #pragma unroll
@@ -481,7 +523,6 @@ private:
     const bool last = segment == job.last_segment;
     const int turn = segment - job.first_segment;
     const int rows = job.item.rows - row_group() * 16;
-    float *const memory = job.memory + (apart() ? segment * arguments.work.slot_floats : 0);
     if (chained()) {
       if (thread_index() == 0) {
         while (atomic_add(job.arrivals, 0) != turn) {
@@ -491,10 +532,10 @@ private:
       sync_block();
     }
     if (!apart() && turn > 0) {
-      fold<N, true>(state, rows, memory);
+      fold<N, true>(state, rows, Stored<N>{memory(segment)});
     }
     if (apart() || !last) {
-      store(state, rows, memory);
+      store(state, rows, memory(segment));
     }
     if (chained()) {
       fence_device();
@@ -526,25 +567,17 @@ WEIR_DEVICE bool arrives_last(int32_t *arrivals, int expected, int32_t *answer) 
 
 WEIR_DEVICE void reset(int32_t *counter) { atomic_add(counter, -atomic_add(counter, 0)); }
 
-template <class T, class Cache, int D>
-WEIR_DEVICE void attend_narrow(const AttentionArguments &arguments, const Job &job, unsigned char *shared,
-                               int32_t *answer) {
-  Tile<T, Cache, D, ATTENTION_WARPS> tile(arguments, job, shared);
+template <class T, class Cache, int D, int COLUMNS>
+WEIR_DEVICE void attend(const AttentionArguments &arguments, const Job &job, unsigned char *shared, int32_t *answer) {
+  Tile<T, Cache, D, COLUMNS> tile(arguments, job, shared);
   tile.walk();
-  if (job.item.parts > 1) {
+  if (job.segment_floats != 0) {
     if (!arrives_last(job.arrivals, job.item.parts, answer)) {
       return;
     }
     tile.fold_all();
   }
-  tile.write();
-}
-
-template <class T, class Cache, int D>
-WEIR_DEVICE void attend_wide(const AttentionArguments &arguments, const Job &job, unsigned char *shared) {
-  Tile<T, Cache, D, Variant<Cache, D>::WIDE_COLUMNS> tile(arguments, job, shared);
-  tile.walk();
-  if (job.list == WIDE || job.end_tile > job.last_segment * SEGMENT_TILES) {
+  if (job.list != CHAINED || job.end_tile > job.last_segment * SEGMENT_TILES) {
     tile.write();
   }
 }
@@ -601,9 +634,12 @@ WEIR_DEVICE void assign(const AttentionArguments &arguments, const Part &part, J
   job.first_tile = first_tile > oldest_position / BLOCK_TOKENS ? first_tile : oldest_position / BLOCK_TOKENS;
   job.end_tile = end_tile < last_position / BLOCK_TOKENS + 1 ? end_tile : last_position / BLOCK_TOKENS + 1;
   job.table = step.block_table + step.block_table_rows[item.slice] * step.block_table_width;
+  const int64_t state_slots = part.list == NARROW ? 1 : work.wide_slots;
+  job.segment_floats = 0;
   if (item.parts > 1) {
-    const int64_t states = part.list == NARROW ? last_segment + 1 : work.wide_slots; // of a head
-    const int64_t slot = item.slot + part.kv_head * states;
+    const bool apart = part.list != CHAINED;
+    const int64_t slot = item.slot + part.kv_head * (apart ? (last_segment + 1) * state_slots : state_slots);
+    job.segment_floats = apart ? state_slots * work.slot_floats : 0;
     job.memory = work.partials + slot * work.slot_floats;
     job.arrivals = work.arrivals + slot;
   } else {
@@ -632,9 +668,9 @@ WEIR_DEVICE void attention(const AttentionArguments &arguments, unsigned char *s
       break;
     }
     if (job.list == NARROW) {
-      attend_narrow<T, Cache, D>(arguments, job, shared, words + ANSWER);
-    } else if (job.first_tile < job.end_tile) {
-      attend_wide<T, Cache, D>(arguments, job, shared);
+      attend<T, Cache, D, ATTENTION_WARPS>(arguments, job, shared, words + ANSWER);
+    } else if (job.list == WIDE || job.first_tile < job.end_tile) {
+      attend<T, Cache, D, Variant<Cache, D>::WIDE_COLUMNS>(arguments, job, shared, words + ANSWER);
     }
     sync_block(); // everyone is done with the job
   }
@@ -684,6 +720,17 @@ template <class Fold> WEIR_DEVICE int32_t block_fold(int32_t value, int32_t *wor
   return value;
 }
 
+// Whether there are so many slots left; then they begin at `slot`.
+WEIR_DEVICE bool take_slots(const AttentionWork &work, int64_t slots, int &slot) {
+  const int wanted = static_cast<int>(slots);
+  slot = atomic_add(work.counters + SLOTS, wanted);
+  if (slot <= work.slots - wanted) {
+    return true;
+  }
+  atomic_add(work.counters + SLOTS, -wanted); // there may be enough for another tile
+  return false;
+}
+
 // Adds a tile to its list, in parts of about `target` segments if it is long and there are slots for its states. Returns
 // the segments of a chained tile, else 0.
 WEIR_DEVICE int add_tile(const PrepareArguments &arguments, int target, int slice, int first, int rows,
@@ -691,20 +738,20 @@ WEIR_DEVICE int add_tile(const PrepareArguments &arguments, int target, int slic
   const AttentionWork &work = arguments.work;
   const bool narrow = rows <= NARROW_ROWS;
   const int segments = last_position / SEGMENT_TOKENS + 1;
+  const int64_t state_slots = arguments.kv_heads * (narrow ? 1 : work.wide_slots);
+  int list = narrow ? NARROW : WIDE;
   int parts = (segments + target / 2) / target;
   int slot = 0;
-  if (parts > 1) {
-    const int states = static_cast<int>((narrow ? segments : work.wide_slots) * arguments.kv_heads);
-    slot = atomic_add(work.counters + SLOTS, states);
-    if (slot > work.slots - states) {
+  if (parts <= 1) {
+    parts = 1;
+  } else if (!((narrow || target <= MOST_APART) && take_slots(work, segments * state_slots, slot))) {
+    if (!narrow && take_slots(work, state_slots, slot)) {
+      list = CHAINED;
+    } else {
       parts = 1;
     }
   }
-  if (parts <= 1) {
-    parts = 1;
-  }
-  const int list = narrow ? NARROW : parts > 1 ? CHAINED : WIDE;
-  const int items = narrow ? parts : 1;
+  const int items = list == CHAINED ? 1 : parts;
   AttentionItem *const item = work.items + list * work.item_capacity + atomic_add(work.counters + COUNT + list, items);
   for (int i = 0; i < items; i++) {
     item[i] = AttentionItem{slice, first, rows, i * segments / items, (i + 1) * segments / items, parts, slot, 0};

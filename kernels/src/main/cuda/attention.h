@@ -17,11 +17,16 @@ constexpr int SEGMENT_TILES = SEGMENT_TOKENS / BLOCK_TOKENS;
 // Parts that a block should find: more balance better, fewer start less often.
 constexpr int PARTS_PER_BLOCK = 4;
 
-// The three lists, and what a part of each is.
+// Where a part has more segments than this, a step has so much to compute that a chain's hand-overs, some microseconds
+// each, are hidden by it; states kept apart would only cost memory traffic.
+constexpr int MOST_APART = 4;
+
+// The three lists, and what a part of each is. A tile's segments are kept apart where a part has some of them: the last
+// part to arrive folds all.
 enum AttentionList {
   CHAINED, // a segment of a wide tile; parts fold into one state in turn. Segment after segment over all tiles.
-  WIDE,    // a whole wide tile
-  NARROW,  // some segments of a narrow tile; the last part to arrive folds all
+  WIDE,    // a whole wide tile, or some of its segments
+  NARROW,  // a whole narrow tile, or some of its segments
   ATTENTION_LISTS
 };
 
@@ -48,7 +53,7 @@ struct AttentionWork {
   int32_t *counters;
   AttentionItem *items; // [ATTENTION_LISTS][item_capacity]
   int64_t item_capacity;
-  float *partials;   // [slots][slot_floats]: a narrow tile's state each; a wide tile's takes wide_slots
+  float *partials;   // [slots][slot_floats]: a segment's state of a narrow tile each; of a wide tile it takes wide_slots
   int32_t *arrivals; // [slots], zero between launches
   int64_t slots;
   int64_t slot_floats;

@@ -41,11 +41,16 @@ final class CudaAttention {
   private static final int BLOCK_SHARED_BYTES = 1024 + 256;
 
   /**
-   * The most memory for states of segments that different blocks compute: what 4 sequences of 128K
-   * tokens need with 8 key/value heads of 128. What finds no room there is not split, which costs
-   * balance, and no bit.
+   * The most memory for states of segments that different blocks compute: what 12 decode rows of
+   * 128K tokens need with 8 key/value heads of 128, or 3 prefill tiles. What finds no room there is
+   * folded in a chain or not split, which costs balance, and no bit.
    */
-  private static final long MAX_PARTIAL_BYTES = 64L << 20;
+  static final long MAX_PARTIAL_BYTES = 128L << 20;
+
+  /** Of {@code attention.h}: what a block should find, and where chains begin. */
+  private static final int PARTS_PER_BLOCK = 4;
+
+  private static final int MOST_APART = 4;
 
   /** exp(x) is 2 to the power of this times x. */
   private static final double LOG2_E = 1 / Math.log(2);
@@ -117,6 +122,11 @@ final class CudaAttention {
 
   /** Loads the kernels for the reserved head dim and smaller, and allocates their scratch. */
   CudaAttention(CudaDevice device, StepLimits limits) {
+    this(device, limits, MAX_PARTIAL_BYTES);
+  }
+
+  /** With so many bytes for states at most: what is shared out how, for tests. */
+  CudaAttention(CudaDevice device, StepLimits limits, long maxPartialBytes) {
     stream = device.stream();
     slices = limits.slices();
     segments = Math.ceilDiv(limits.positions(), AttentionShape.SEGMENT_TOKENS);
@@ -135,8 +145,12 @@ final class CudaAttention {
     }
     Sized kernel = kernels.getLast();
     long tiles = tiles(limits.tokens(), shape, kernel);
-    long states = shape.kvHeads() * ((long) segments * slices + kernel.wideSlots() * tiles);
-    long partialBytes = Math.min(states * kernel.slotBytes(), MAX_PARTIAL_BYTES);
+    // A decode row's segments; those of wide tiles, while there are few; a chain's state for
+    // others.
+    long apart = (MOST_APART + 1L) * PARTS_PER_BLOCK * kernel.blocks();
+    long wide = Math.min(apart, shape.kvHeads() * tiles * segments) + shape.kvHeads() * tiles;
+    long states = (long) shape.kvHeads() * segments * slices + kernel.wideSlots() * wide;
+    long partialBytes = Math.min(states * kernel.slotBytes(), maxPartialBytes);
     long slots = partialBytes / kernels.getFirst().slotBytes();
     long items = tiles + slots / shape.kvHeads();
     String purpose = "scratch space of attention";
