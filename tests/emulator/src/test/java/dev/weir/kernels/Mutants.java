@@ -188,6 +188,12 @@ final class Mutants {
               "no fence before a part of a tile says that it has arrived",
               OpCheck.ATTENTION),
           new Mutant(
+              "attention.cu",
+              "load(next, rows, memory(segment + 1));",
+              "load(next, rows, memory(segment));",
+              "a segment's state is folded twice, and the next one not at all",
+              OpCheck.ATTENTION),
+          new Mutant(
               "rotary.cu",
               "block_table_width + position / BLOCK_TOKENS];",
               "block_table_width + (position + 1) / BLOCK_TOKENS];",
