@@ -71,6 +71,7 @@ struct Job {
   float *memory;          // a state, or of a tile whose segments are kept apart one for each
   int64_t segment_floats; // from one segment's state to the next's; 0: there is one
   int32_t *arrivals;      // of a tile in parts
+  int32_t is_last;        // whether this part came last; kept here because a pointer to elsewhere would take registers
 };
 
 struct alignas(8) Floats2 {
@@ -203,7 +204,7 @@ template <class T, class Cache, int D, int COLUMNS> class Tile {
   static constexpr int QUERY_BYTES = V::query_bytes(COLUMNS);
   static constexpr int CHUNKS = V::ROW_BYTES / 16;
   static constexpr int ELEMENTS = 16 / sizeof(Cache); // of a chunk
-  static constexpr bool LOADS_AHEAD = IS_NARROW && D <= 128; // a state's worth of registers is left
+  static constexpr bool LOADS_AHEAD = IS_NARROW && D < 96; // registers are left on every architecture
   static constexpr int COPY_ROWS = D == 96 ? 8 : ATTENTION_THREADS / CHUNKS; // that all threads copy at once
 
   // What is rarely needed stays in memory, `arguments` and `job`: the walk needs the registers.
@@ -568,11 +569,11 @@ WEIR_DEVICE bool arrives_last(int32_t *arrivals, int expected, int32_t *answer) 
 WEIR_DEVICE void reset(int32_t *counter) { atomic_add(counter, -atomic_add(counter, 0)); }
 
 template <class T, class Cache, int D, int COLUMNS>
-WEIR_DEVICE void attend(const AttentionArguments &arguments, const Job &job, unsigned char *shared, int32_t *answer) {
+WEIR_DEVICE void attend(const AttentionArguments &arguments, Job &job, unsigned char *shared) {
   Tile<T, Cache, D, COLUMNS> tile(arguments, job, shared);
   tile.walk();
   if (job.segment_floats != 0) {
-    if (!arrives_last(job.arrivals, job.item.parts, answer)) {
+    if (!arrives_last(job.arrivals, job.item.parts, &job.is_last)) {
       return;
     }
     tile.fold_all();
@@ -651,7 +652,7 @@ WEIR_DEVICE void assign(const AttentionArguments &arguments, const Part &part, J
 template <class T, class Cache, int D>
 WEIR_DEVICE void attention(const AttentionArguments &arguments, unsigned char *shared, Job &job, int32_t *words) {
   const AttentionWork &work = arguments.work;
-  enum { FOUND, LISTS_DONE, ANSWER };
+  enum { FOUND, LISTS_DONE };
   if (thread_index() == 0) {
     words[LISTS_DONE] = 0;
   }
@@ -668,9 +669,9 @@ WEIR_DEVICE void attention(const AttentionArguments &arguments, unsigned char *s
       break;
     }
     if (job.list == NARROW) {
-      attend<T, Cache, D, ATTENTION_WARPS>(arguments, job, shared, words + ANSWER);
+      attend<T, Cache, D, ATTENTION_WARPS>(arguments, job, shared);
     } else if (job.list == WIDE || job.first_tile < job.end_tile) {
-      attend<T, Cache, D, Variant<Cache, D>::WIDE_COLUMNS>(arguments, job, shared, words + ANSWER);
+      attend<T, Cache, D, Variant<Cache, D>::WIDE_COLUMNS>(arguments, job, shared);
     }
     sync_block(); // everyone is done with the job
   }
@@ -792,7 +793,7 @@ WEIR_KERNEL(attention_prepare, PrepareArguments, PREPARE_THREADS, 1, 0) {
               (Variant<type, dim>::SHARED_BYTES)) {                                                                 \
     WEIR_DYNAMIC_SHARED(shared);                                                                                    \
     WEIR_SHARED(Job, job, 1);                                                                                       \
-    WEIR_SHARED(int32_t, words, 3);                                                                                 \
+    WEIR_SHARED(int32_t, words, 2);                                                                                 \
     attention<type, type, dim>(arguments, shared, *job, words);                                                     \
   }
 
