@@ -15,6 +15,7 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.run.DeviceModel;
@@ -295,6 +296,32 @@ public final class Engine implements AutoCloseable {
   /** How many tokens' keys and values there is memory for, over all sequences. */
   public long kvTokens() {
     return (long) loop.stats().blocks() * KvShape.BLOCK_TOKENS;
+  }
+
+  /** All sessions that are remembered, those with the latest request last. */
+  public List<SessionInfo> sessions() {
+    return loop.sessions();
+  }
+
+  /**
+   * What is known of a session.
+   *
+   * @throws dev.weir.engine.request.UnknownSessionException if there never was one
+   * @throws dev.weir.engine.request.SessionEvictedException if all of its KV was given away
+   */
+  public SessionInfo session(String id) {
+    return loop.session(id);
+  }
+
+  /**
+   * Ends a session: its KV is anybody's. A request of it that still runs goes on.
+   *
+   * @throws dev.weir.engine.request.UnknownSessionException if there never was one
+   * @throws dev.weir.engine.request.SessionEvictedException if all of its KV was given away; the
+   *     session is forgotten
+   */
+  public void endSession(String id) {
+    loop.endSession(id);
   }
 
   /** What each shard holds, at this moment. */

@@ -127,6 +127,26 @@ public final class PrefixIndex {
     return contents[block];
   }
 
+  /** The hash of an indexed block's contents: with the content id it finds them again. */
+  public long hash(int block) {
+    assert contents[block] != 0 : "not indexed: " + block;
+    return hashes[block];
+  }
+
+  /**
+   * A block that holds the contents which had this hash and content id.
+   *
+   * @return any copy, or -1 if nobody holds them any more
+   */
+  public int locate(long hash, long content) {
+    for (int cell = (int) hash & cellMask; cells[cell] != NONE; cell = cell + 1 & cellMask) {
+      if (contents[cells[cell]] == content) {
+        return cells[cell];
+      }
+    }
+    return NONE;
+  }
+
   /**
    * Makes a full block findable. The caller has looked that no equal one is there yet ({@link
    * #addCopy} is for that), and tells the pool.

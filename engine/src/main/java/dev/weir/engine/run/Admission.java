@@ -3,6 +3,8 @@ package dev.weir.engine.run;
 import dev.weir.engine.plan.FairQueue;
 import dev.weir.engine.plan.Placement;
 import dev.weir.engine.request.Terms;
+import dev.weir.engine.session.Session;
+import dev.weir.engine.session.SessionStore;
 import dev.weir.kernels.KvShape;
 import java.util.Arrays;
 import java.util.function.Predicate;
@@ -40,10 +42,12 @@ final class Admission {
   private final Replica[] replicas;
   private final Shards shards;
   private final Transfers transfers;
+  private final SessionStore sessions;
   private final Placement placement;
 
   // Of the sequence that is placed, per device: how much of its context is used there.
   private final int[] used;
+  private final int[] needed;
   private final int[] reserved;
   private final boolean[] lanes;
   private int passed;
@@ -52,13 +56,20 @@ final class Admission {
    * @param capacity the most sequences that wait
    */
   Admission(
-      int capacity, Replica[] replicas, Shards shards, Transfers transfers, LoopOptions options) {
+      int capacity,
+      Replica[] replicas,
+      Shards shards,
+      Transfers transfers,
+      SessionStore sessions,
+      LoopOptions options) {
     queue = new FairQueue<>(capacity);
     this.replicas = replicas;
     this.shards = shards;
     this.transfers = transfers;
+    this.sessions = sessions;
     placement = new Placement(shards.count(), replicas.length);
     used = new int[replicas.length];
+    needed = new int[replicas.length];
     reserved = new int[shards.count()];
     lanes = new boolean[options.slots()];
   }
@@ -96,11 +107,11 @@ final class Admission {
   /**
    * Takes out the next sequence that has its blocks and a device to run on; null: none can start.
    */
-  @Nullable Sequence next() {
+  @Nullable Sequence next(long now) {
     int most = Math.min(queue.size(), LOOKED_AT);
     for (int i = 0; i < most; i++) {
       Sequence sequence = queue.get(i);
-      switch (place(sequence)) {
+      switch (place(sequence, now)) {
         case PLACED -> {
           passed = i == 0 ? 0 : passed + 1;
           return queue.take(i);
@@ -118,7 +129,7 @@ final class Admission {
     return null;
   }
 
-  private Outcome place(Sequence sequence) {
+  private Outcome place(Sequence sequence, long now) {
     if (waitsForLeader(sequence)) {
       return Outcome.WAITS;
     }
@@ -134,11 +145,12 @@ final class Admission {
     int shard =
         terms.shard().isPresent()
             ? placement.choosePinned(terms.shard().getAsInt())
-            : placement.choose(shards.home());
+            : placement.choose(preferred(sequence));
     if (shard == Placement.NOWHERE) {
       return terms.shard().isPresent() ? Outcome.WAITS : Outcome.NO_ROOM;
     }
     int device = shards.device(shard);
+    sessions.makeRoom(shards.pool(shard), needed[device], now);
     if (!shards.take(sequence, shard, used[device])) {
       return Outcome.NO_ROOM;
     }
@@ -180,6 +192,13 @@ final class Admission {
           shards.pool(shard).available() - reserved[shard],
           open);
     }
+  }
+
+  /** Where the context lies, else where the session ran last. */
+  private int preferred(Sequence sequence) {
+    int home = shards.home();
+    Session session = sequence.job.session;
+    return home == Shards.NONE && session != null ? session.shard() : home;
   }
 
   /** Whether another still computes the context that the sequence waits for. */

@@ -5,6 +5,7 @@ import dev.weir.engine.request.Sampling;
 import dev.weir.engine.request.TimeLimit;
 import dev.weir.engine.request.TimeLimitException;
 import dev.weir.engine.request.TimeLimits;
+import dev.weir.engine.session.Session;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
@@ -29,6 +30,9 @@ final class Job {
   private final long totalNanos;
 
   private volatile @Nullable Thread reader;
+
+  /** Step thread: what it is a turn of. */
+  @Nullable Session session;
 
   /** Step thread: whether the first choice's prompt is computed, and the others have joined. */
   boolean siblingsJoined;

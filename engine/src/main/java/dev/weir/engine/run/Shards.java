@@ -113,6 +113,11 @@ final class Shards {
     return index;
   }
 
+  /** The parent of all first blocks in the index. */
+  long root() {
+    return root;
+  }
+
   int device(int shard) {
     return shard / perDevice;
   }

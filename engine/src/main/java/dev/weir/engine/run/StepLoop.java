@@ -10,10 +10,13 @@ import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.RequestFailedException;
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.request.TimeLimit;
 import dev.weir.engine.run.TokenLog.Ending;
+import dev.weir.engine.session.Session;
+import dev.weir.engine.session.SessionStore;
 import dev.weir.engine.text.Tokenizer;
 import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.KvShape;
@@ -23,9 +26,12 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
@@ -60,6 +66,9 @@ public final class StepLoop {
   /** How long an idle loop sleeps at most, so that its heartbeat shows it alive. */
   private static final long IDLE_BEAT_NANOS = 200_000_000;
 
+  /** Sessions that are described between two steps: a fraction of a millisecond. */
+  private static final int LISTED_AT_ONCE = 128;
+
   /** How long {@link #close} waits for the steps in flight. */
   private static final long CLOSE_MILLIS = 60_000;
 
@@ -81,6 +90,7 @@ public final class StepLoop {
   private final Replica[] replicas;
   private final Shards shards;
   private final Transfers transfers;
+  private final SessionStore sessions;
   private final Admission admission;
   private final Counters counters = new Counters();
   private final StepLog steps = new StepLog();
@@ -104,6 +114,7 @@ public final class StepLoop {
   private long nextExpiry = Long.MAX_VALUE;
 
   private final Submissions submissions;
+  private final Questions questions = new Questions();
   private final AtomicInteger cancelRequests = new AtomicInteger();
 
   /**
@@ -141,8 +152,11 @@ public final class StepLoop {
     }
     levels = new ShardLevels(replicas, shards);
     transfers = new Transfers(replicas, shards, first.arena().shape(), counters, clock);
+    sessions =
+        new SessionStore(
+            shards.index(), shards.root(), shards.capacity(), shards::owner, options.leaseNanos());
     int capacity = options.slots() * replicas.length + options.queue();
-    admission = new Admission(Math.max(1, capacity), replicas, shards, transfers, options);
+    admission = new Admission(Math.max(1, capacity), replicas, shards, transfers, sessions, options);
     long inBlocks = (long) shards.quota() * KvShape.BLOCK_TOKENS;
     submissions =
         new Submissions(
@@ -236,6 +250,41 @@ public final class StepLoop {
     return levels.read();
   }
 
+  /** Any thread: all sessions, those with the latest request last. */
+  public List<SessionInfo> sessions() {
+    List<SessionInfo> all = new ArrayList<>();
+    int found;
+    do { // in parts, between steps
+      int first = all.size();
+      List<SessionInfo> some = ask(() -> sessions.list(first, LISTED_AT_ONCE, clock.nanos()));
+      all.addAll(some);
+      found = some.size();
+    } while (found == LISTED_AT_ONCE);
+    return all;
+  }
+
+  /** Any thread: as {@link SessionStore#info}. */
+  public SessionInfo session(String id) {
+    return ask(() -> sessions.info(id, clock.nanos()));
+  }
+
+  /** Any thread: as {@link SessionStore#remove}. */
+  public void endSession(String id) {
+    ask(
+        () -> {
+          sessions.remove(id);
+          return id;
+        });
+  }
+
+  private <T> T ask(Callable<T> question) {
+    return questions.ask(question, () -> LockSupport.unpark(thread));
+  }
+
+  private void answer() {
+    questions.answer();
+  }
+
   private void run() {
     try {
       while (!submissions.closed()) {
@@ -263,6 +312,7 @@ public final class StepLoop {
             return true;
           });
       submissions.failAll();
+      questions.close();
     }
   }
 
@@ -273,6 +323,8 @@ public final class StepLoop {
     takeSubmitted();
     dropCancelled();
     dropExpired();
+    sessions.endLeases(roundNanos);
+    answer();
     boolean progressed = moveBlocks();
     admit();
     boolean busy = busy();
@@ -308,6 +360,8 @@ public final class StepLoop {
     for (Job job = submissions.take(); job != null; job = submissions.take()) {
       Sequence first = job.sequences()[0];
       first.accountedNanos = roundNanos;
+      Optional<String> id = job.request().terms().session();
+      job.session = id.isEmpty() ? null : sessions.begin(id.get());
       if (first.cancelled()) { // too early to be found among the waiting
         end(first, CANCELLED);
       } else {
@@ -397,7 +451,9 @@ public final class StepLoop {
   }
 
   private void admit() {
-    for (Sequence next = admission.next(); next != null; next = admission.next()) {
+    for (Sequence next = admission.next(roundNanos);
+        next != null;
+        next = admission.next(roundNanos)) {
       Replica replica = replicas[shards.device(next.shard)];
       next.lane = admission.lane(next, replica.running);
       replica.running.add(next);
@@ -428,8 +484,8 @@ public final class StepLoop {
     int copied = sequence.move == null ? 0 : sequence.move.count() * block;
     int elsewhere = sequence.foundBlocks * block - sequence.computed;
     int again = sequence.length() - sequence.computed - elsewhere;
-    int known = Math.max(0, sequence.lostTokens - sequence.foundBlocks * block);
-    int evicted = Math.min(again, known);
+    int known = Math.max(sequence.lostTokens, knownTokens(sequence));
+    int evicted = Math.clamp((long) known - sequence.foundBlocks * block, 0, again);
     Ledger ledger = sequence.ledger;
     Counters.add(ledger.sharedTokens, sequence.computed - copied);
     Counters.add(ledger.otherShardTokens, elsewhere);
@@ -437,6 +493,12 @@ public final class StepLoop {
     Counters.add(counters.evictedTokens, evicted);
     // What it has drawn itself since it was submitted was never in anybody's cache before.
     Counters.add(ledger.coldTokens, sequence.lostTokens > 0 ? 0 : again - evicted);
+  }
+
+  /** How many of a sequence's tokens its session has had in the cache before. */
+  private int knownTokens(Sequence sequence) {
+    Session session = sequence.job.session;
+    return session == null ? 0 : sessions.known(session, sequence.tokens(), sequence.length());
   }
 
   /** Every device goes on by itself; whether any did. */
@@ -793,6 +855,11 @@ public final class StepLoop {
   private void leaveRunning(Sequence sequence) {
     replicas[shards.device(sequence.shard)].running.remove(sequence);
     levels.addRunning(sequence.shard, -1);
+    Session session = sequence.job.session;
+    if (session != null && sequence.choice == 0 && sequence.indexedBlocks > 0) {
+      int inCache = sequence.indexedBlocks * KvShape.BLOCK_TOKENS;
+      sessions.remember(session, sequence.shard, sequence.tokens(), inCache, sequence.blocks);
+    }
     shards.release(sequence);
   }
 
@@ -804,6 +871,9 @@ public final class StepLoop {
     // Before the end: whoever sees it sees the blocks returned and finds room in the queue.
     showLevels();
     submissions.ended();
+    if (job.session != null && sequence.choice == 0) {
+      sessions.end(job.session, roundNanos);
+    }
     sequence.log.end(ending);
     boolean leads = sequence.choice == 0 && !job.siblingsJoined;
     if (leads) {
@@ -938,6 +1008,11 @@ public final class StepLoop {
     counters.cachedBlocks.setOpaque(shards.cached());
     counters.hostCachedBlocks.setOpaque(shards.host().pool().cached());
     levels.show();
+  }
+
+  /** For tests, on the step thread: all sessions. */
+  SessionStore sessionStore() {
+    return sessions;
   }
 
   /** For tests: who owns the blocks. */
