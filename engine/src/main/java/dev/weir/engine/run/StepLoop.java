@@ -156,7 +156,8 @@ public final class StepLoop {
         new SessionStore(
             shards.index(), shards.root(), shards.capacity(), shards::owner, options.leaseNanos());
     int capacity = options.slots() * replicas.length + options.queue();
-    admission = new Admission(Math.max(1, capacity), replicas, shards, transfers, sessions, options);
+    admission =
+        new Admission(Math.max(1, capacity), replicas, shards, transfers, sessions, options);
     long inBlocks = (long) shards.quota() * KvShape.BLOCK_TOKENS;
     submissions =
         new Submissions(
@@ -485,7 +486,7 @@ public final class StepLoop {
     int elsewhere = sequence.foundBlocks * block - sequence.computed;
     int again = sequence.length() - sequence.computed - elsewhere;
     int known = Math.max(sequence.lostTokens, knownTokens(sequence));
-    int evicted = Math.clamp((long) known - sequence.foundBlocks * block, 0, again);
+    int evicted = Math.max(0, Math.min(again, known - sequence.foundBlocks * block));
     Ledger ledger = sequence.ledger;
     Counters.add(ledger.sharedTokens, sequence.computed - copied);
     Counters.add(ledger.otherShardTokens, elsewhere);

@@ -86,7 +86,8 @@ public final class SessionStore {
         unlease(oldest, 0);
         sessions.remove(oldest.id);
         forgotten.put(
-            oldest.id, "more than " + MAX_SESSIONS + " sessions were kept, it was idle for longest");
+            oldest.id,
+            "more than " + MAX_SESSIONS + " sessions were kept, it was idle for longest");
         if (forgotten.size() > MAX_SESSIONS) {
           forgotten.remove(forgotten.keySet().iterator().next());
         }
@@ -237,8 +238,7 @@ public final class SessionStore {
     double least = Double.POSITIVE_INFINITY;
     for (Session session : sessions.values()) {
       if (session.active == 0 && !session.leaseRanOut && leasesOf(session, pool)) {
-        double price =
-            (1 + session.tokens / DEAR_TOKENS) / Math.max(1, now - session.idleSince);
+        double price = (1 + session.tokens / DEAR_TOKENS) / Math.max(1, now - session.idleSince);
         if (price < least) {
           least = price;
           cheapest = session;

@@ -187,8 +187,7 @@ class SessionsTest {
     StepLoop loop = loop(20);
     int[] prompt = prompt(1, 2 * BLOCK + 5);
     Request request =
-        new Request(Prompt.of(prompt), SAMPLING, 1, true)
-            .withTerms(Terms.DEFAULT.withSession("a"));
+        new Request(Prompt.of(prompt), SAMPLING, 1, true).withTerms(Terms.DEFAULT.withSession("a"));
     Generation generation = loop.submit(request, prompt);
     loop.step();
     loop.step();
