@@ -59,11 +59,15 @@ public final class Api {
       Handler metrics,
       InstantSource clock) {
     ModelsHandler models = new ModelsHandler(model);
+    SessionsHandler sessions = new SessionsHandler(model);
     return Router.builder()
         .post("/v1/completions", new CompletionsHandler(model, heartbeats, clock))
         .post("/v1/chat/completions", new ChatCompletionsHandler(model, heartbeats, clock))
         .get(ModelsHandler.PATH, models)
         .get(ModelsHandler.PATH + "/", models)
+        .get(SessionsHandler.PATH, sessions)
+        .get(SessionsHandler.PATH + "/", sessions)
+        .delete(SessionsHandler.PATH + "/", sessions)
         .get("/v1/weir/shards", new ShardsHandler(model))
         .get("/v1/weir/steps", new StepsHandler(model))
         .post("/tokenize", new TokenizeHandler(model))

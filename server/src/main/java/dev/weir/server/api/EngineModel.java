@@ -4,6 +4,7 @@ import dev.weir.engine.Engine;
 import dev.weir.engine.model.GenerationDefaults;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.text.Conversation;
@@ -76,6 +77,21 @@ public final class EngineModel implements ServedModel {
   @Override
   public Generation submit(Request request) {
     return engine.submit(request);
+  }
+
+  @Override
+  public List<SessionInfo> sessions() {
+    return engine.sessions();
+  }
+
+  @Override
+  public SessionInfo session(String id) {
+    return engine.session(id);
+  }
+
+  @Override
+  public void endSession(String id) {
+    engine.endSession(id);
   }
 
   @Override

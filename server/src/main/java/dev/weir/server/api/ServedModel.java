@@ -2,6 +2,7 @@ package dev.weir.server.api;
 
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.server.protocol.ApiException;
@@ -28,6 +29,21 @@ public interface ServedModel {
    * @throws dev.weir.engine.request.OverloadedException if the queue is full
    */
   Generation submit(Request request);
+
+  /** The sessions that are known. */
+  List<SessionInfo> sessions();
+
+  /**
+   * One session.
+   *
+   * @throws dev.weir.engine.request.UnknownSessionException if there is none, and none is
+   *     remembered
+   * @throws dev.weir.engine.request.SessionEvictedException if its KV was given away
+   */
+  SessionInfo session(String id);
+
+  /** Ends a session and gives its KV away; errors as of {@link #session}. */
+  void endSession(String id);
 
   /** What each shard holds. */
   List<ShardStats> shards();

@@ -1,5 +1,6 @@
 package dev.weir.server.protocol;
 
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import java.util.List;
@@ -7,9 +8,51 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Shards and steps as JSON: lists in OpenAI's shape, times in milliseconds. */
+/** Sessions, shards and steps as JSON: lists in OpenAI's shape, times in milliseconds. */
 public final class EngineReplies {
   private EngineReplies() {}
+
+  /**
+   * A list of sessions.
+   *
+   * @param shown those that the list has
+   * @param total how many there are
+   */
+  public static byte[] sessions(List<SessionInfo> shown, int total) {
+    ObjectNode root = list();
+    ArrayNode data = root.putArray("data");
+    shown.forEach(session -> describe(data.addObject(), session));
+    return Json.write(root.put("total", total).put("has_more", total > shown.size()));
+  }
+
+  /** One session. */
+  public static byte[] session(SessionInfo session) {
+    ObjectNode root = JsonNodeFactory.instance.objectNode();
+    describe(root, session);
+    return Json.write(root);
+  }
+
+  /**
+   * The name of a session as a path has it.
+   *
+   * @throws ApiException 400 if no session can have that name
+   */
+  public static String sessionId(String name) {
+    return TermsFields.checkName("session_id", name);
+  }
+
+  private static void describe(ObjectNode node, SessionInfo session) {
+    node.put("id", session.id())
+        .put("object", "session")
+        .put("active_requests", session.activeRequests())
+        .put("turns", session.turns())
+        .put("tokens", session.tokens())
+        .put("device_tokens", session.deviceTokens())
+        .put("host_tokens", session.hostTokens())
+        .put("shard", session.shard() < 0 ? null : (Integer) session.shard())
+        .put("idle_ms", Accounts.millis(session.idleNanos()))
+        .put("lease_ms", Accounts.millis(session.leaseNanos()));
+  }
 
   /** All shards. */
   public static byte[] shards(List<ShardStats> shards) {

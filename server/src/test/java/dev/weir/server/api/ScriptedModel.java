@@ -8,9 +8,12 @@ import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.RequestFailedException;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.SessionEvictedException;
+import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.request.TokenEvent;
+import dev.weir.engine.request.UnknownSessionException;
 import dev.weir.engine.request.Usage;
 import dev.weir.server.protocol.ChatPrompt;
 import dev.weir.server.protocol.ModelFacts;
@@ -19,7 +22,9 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Supplier;
@@ -61,6 +66,10 @@ final class ScriptedModel implements ServedModel {
   final LinkedBlockingQueue<Request> submitted = new LinkedBlockingQueue<>();
   final LinkedBlockingQueue<Generation> cancelled = new LinkedBlockingQueue<>();
   volatile @Nullable ChatPrompt chat;
+  final Map<String, SessionInfo> sessions = new ConcurrentHashMap<>();
+
+  /** Sessions that are gone, and why. */
+  final Map<String, String> evicted = new ConcurrentHashMap<>();
 
   /** How many steps there were. */
   volatile long steps;
@@ -93,6 +102,30 @@ final class ScriptedModel implements ServedModel {
           case Prompt.Text(String text, boolean special) -> encode(text, special);
         };
     return new Scripted(request, prompt);
+  }
+
+  @Override
+  public List<SessionInfo> sessions() {
+    return List.copyOf(sessions.values());
+  }
+
+  @Override
+  public SessionInfo session(String id) {
+    String reason = evicted.get(id);
+    if (reason != null) {
+      throw new SessionEvictedException(id, reason);
+    }
+    SessionInfo session = sessions.get(id);
+    if (session == null) {
+      throw new UnknownSessionException(id);
+    }
+    return session;
+  }
+
+  @Override
+  public void endSession(String id) {
+    session(id);
+    sessions.remove(id);
   }
 
   @Override

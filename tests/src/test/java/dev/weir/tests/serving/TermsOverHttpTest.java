@@ -113,6 +113,22 @@ class TermsOverHttpTest {
   }
 
   @Test
+  void aSessionIsShownWithItsKvAndEndsWhenItIsDeleted() throws Exception {
+    assertThat(weir.get("/v1/sessions/s%2F1").statusCode()).isEqualTo(404);
+    ask(Map.of("session_id", "s/1"), PROMPT);
+    WeirUnderTest.eventually("the turn is over", () -> weir.engine().stats().heldBlocks() == 0);
+    JsonNode session = WeirUnderTest.json(weir.get("/v1/sessions/s%2F1"));
+    assertThat(session.get("turns").intValue()).isOne();
+    assertThat(session.get("active_requests").intValue()).isZero();
+    assertThat(session.get("device_tokens").intValue()).isGreaterThan(PROMPT - 64);
+    assertThat(WeirUnderTest.json(weir.get("/v1/sessions")).at("/data/0/id").asString())
+        .isEqualTo("s/1");
+    assertThat(weir.delete("/v1/sessions/s%2F1").statusCode()).isEqualTo(204);
+    assertThat(weir.get("/v1/sessions/s%2F1").statusCode()).isIn(404, 410);
+    assertThat(WeirUnderTest.json(weir.get("/v1/sessions")).get("total").intValue()).isZero();
+  }
+
+  @Test
   void shardsAndStepsAreShown() throws Exception {
     ask(Map.of(), PROMPT);
     JsonNode shards = WeirUnderTest.json(weir.get("/v1/weir/shards")).get("data");

@@ -67,6 +67,12 @@ final class WeirUnderTest implements AutoCloseable {
         HttpResponse.BodyHandlers.ofString());
   }
 
+  HttpResponse<String> delete(String path) throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path)).timeout(PATIENCE).DELETE().build(),
+        HttpResponse.BodyHandlers.ofString());
+  }
+
   HttpResponse<String> post(String path, Object body) throws IOException, InterruptedException {
     return client.send(
         HttpRequest.newBuilder(uri(path))
