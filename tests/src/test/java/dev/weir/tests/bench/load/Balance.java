@@ -60,11 +60,11 @@ record Balance(
   }
 
   /**
-   * How long the prompt takes if its share of the time is all used.
+   * How long the prompt takes if steps take so much longer on average.
    *
-   * @param allowed r, above 1
+   * @param inflation r, above 1
    */
-  double promptSeconds(double allowed) {
-    return extraSeconds * allowed / (allowed - 1);
+  double promptSeconds(double inflation) {
+    return extraSeconds * inflation / (inflation - 1);
   }
 }

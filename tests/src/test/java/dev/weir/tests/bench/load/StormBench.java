@@ -34,7 +34,7 @@ public final class StormBench implements Callable<Integer> {
       List.of(WeirOptions.DEFAULT_POLICY, "prefill-first", "fixed-chunk=512");
 
   /** What Weir lets a step take longer on average, unless it is told otherwise. */
-  private static final double DEFAULT_INFLATION = 1.25;
+  private static final double DEFAULT_ALLOWED = 1.25;
 
   @Spec
   @SuppressWarnings("NullAway.Init") // picocli sets it before it calls
@@ -102,13 +102,13 @@ public final class StormBench implements Callable<Integer> {
   private int runs;
 
   @Option(
-      names = "--inflation",
+      names = "--allowed",
       paramLabel = "R",
       description =
           "How much longer a step may take on average, for the balance: --itl-target of the servers"
               + " (default: ${DEFAULT-VALUE}).",
-      defaultValue = "" + DEFAULT_INFLATION)
-  private double inflation;
+      defaultValue = "" + DEFAULT_ALLOWED)
+  private double allowed;
 
   @Option(
       names = "--out",
@@ -136,7 +136,7 @@ public final class StormBench implements Callable<Integer> {
         }
       }
     }
-    StormReport report = new StormReport(inflation, all);
+    StormReport report = new StormReport(allowed, all);
     PrintWriter terminal = spec.commandLine().getOut();
     terminal.printf(
         "%n%d streams, %d long prompt(s) at once; medians of %d runs; %s%n%n%s",

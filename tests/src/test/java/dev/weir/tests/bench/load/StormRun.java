@@ -96,9 +96,9 @@ record StormRun(
    * The prompts' own time as a multiple of what it must be by the balance; NaN where the engine
    * tells nothing.
    *
-   * @param allowed how much longer a step may take on average, as a factor
+   * @param inflation how much longer a step takes on average, as a factor
    */
-  double ofBalance(double allowed) {
-    return balance == null ? Double.NaN : promptSeconds() / balance.promptSeconds(allowed);
+  double ofBalance(double inflation) {
+    return balance == null ? Double.NaN : promptSeconds() / balance.promptSeconds(inflation);
   }
 }
