@@ -155,7 +155,11 @@ public final class Engine implements AutoCloseable {
         models,
         tokenizer,
         defaults.eosIds().stream().mapToInt(Integer::intValue).toArray(),
-        loopOptions(options, models.getFirst().arena().shape(), contextLength, stepTokens),
+        loopOptions(
+            options,
+            models.getFirst().arena().shape(),
+            contextLength,
+            Devices.planLimits(devices.getFirst(), stepTokens, options.scheduling())),
         System::nanoTime);
   }
 
@@ -179,7 +183,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private static LoopOptions loopOptions(
-      EngineOptions options, KvShape shape, int contextLength, int stepTokens) {
+      EngineOptions options, KvShape shape, int contextLength, PlanLimits limits) {
     long hostBlocks = options.hostKvBytes() / shape.blockBytes();
     if (options.hostKvBytes() > 0 && hostBlocks == 0) {
       throw new IllegalArgumentException(
@@ -192,7 +196,7 @@ public final class Engine implements AutoCloseable {
             options.queue(),
             contextLength,
             options.reusePrefixes(),
-            PlanLimits.of(stepTokens, options.scheduling()))
+            limits)
         .withLockstep(options.lockstep())
         .withHostBlocks((int) Math.min(hostBlocks, MAX_HOST_BLOCKS))
         .withTimes(
