@@ -1,7 +1,5 @@
 package dev.weir.engine.run;
 
-import dev.weir.engine.plan.Forecast;
-import dev.weir.engine.plan.StepPlanner.Missed;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.FinishReason;
@@ -94,7 +92,7 @@ public final class StepLoop {
   private final Admission admission;
   private final Counters counters = new Counters();
   private final StepLog steps = new StepLog();
-  private final ShardLevels levels;
+  private final Levels levels;
   private final Thread thread;
 
   private final int[] missing;
@@ -150,7 +148,7 @@ public final class StepLoop {
     for (int i = 0; i < replicas.length; i++) {
       replicas[i] = new Replica(i, models.get(i), shards.firstBlock(i), options);
     }
-    levels = new ShardLevels(replicas, shards);
+    levels = new Levels(replicas, shards, counters, options);
     transfers = new Transfers(replicas, shards, first.arena().shape(), counters, clock);
     sessions =
         new SessionStore(
@@ -190,7 +188,7 @@ public final class StepLoop {
               vocabulary,
               time.dividedBy(replicas.length));
     }
-    forecast();
+    levels.forecast(admission, submissions);
   }
 
   /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
@@ -248,7 +246,7 @@ public final class StepLoop {
 
   /** Any thread: what each shard holds, as of a moment ago. */
   public List<ShardStats> shardStats() {
-    return levels.read();
+    return levels.shards();
   }
 
   /** Any thread: all sessions, those with the latest request last. */
@@ -343,8 +341,8 @@ public final class StepLoop {
     } else if (!progressed && transfers.underWay()) {
       awaitAny();
     }
-    forecast();
-    showLevels();
+    levels.forecast(admission, submissions);
+    levels.show(admission.waiting());
     return busy || progressed || transfers.underWay();
   }
 
@@ -470,30 +468,11 @@ public final class StepLoop {
         Counters.add(counters.promptTokens, next.length());
         Counters.add(counters.cachedTokens, next.computed);
       }
-      accountContext(next);
+      Accounting.admitted(next, knownTokens(next), counters);
       if (next.move != null) {
         transfers.start(next.move);
       }
     }
-  }
-
-  /**
-   * Where the KV of an admitted sequence's tokens comes from; copies are counted as they arrive.
-   */
-  private void accountContext(Sequence sequence) {
-    int block = KvShape.BLOCK_TOKENS;
-    int copied = sequence.move == null ? 0 : sequence.move.count() * block;
-    int elsewhere = sequence.foundBlocks * block - sequence.computed;
-    int again = sequence.length() - sequence.computed - elsewhere;
-    int known = Math.max(sequence.lostTokens, knownTokens(sequence));
-    int evicted = Math.max(0, Math.min(again, known - sequence.foundBlocks * block));
-    Ledger ledger = sequence.ledger;
-    Counters.add(ledger.sharedTokens, sequence.computed - copied);
-    Counters.add(ledger.otherShardTokens, elsewhere);
-    Counters.add(ledger.evictedTokens, evicted);
-    Counters.add(counters.evictedTokens, evicted);
-    // What it has drawn itself since it was submitted was never in anybody's cache before.
-    Counters.add(ledger.coldTokens, sequence.lostTokens > 0 ? 0 : again - evicted);
   }
 
   /** How many of a sequence's tokens its session has had in the cache before. */
@@ -750,7 +729,7 @@ public final class StepLoop {
     Counters.add(counters.stepNanos, took);
     Counters.add(counters.prefillTokens, frame.prefillTokens());
     steps.add(replica.number, now, took, frame);
-    accountStep(replica, frame, now);
+    Accounting.computed(replica, frame, now, counters);
     for (int slice = 0; slice < frame.slices(); slice++) {
       if (frame.sequence(slice).runs()) {
         shards.remember(frame.sequence(slice), frame.computed(slice));
@@ -763,37 +742,6 @@ public final class StepLoop {
     }
     frame.clear();
     dropOutOfTime(replica);
-  }
-
-  /** Puts the time since the last step on the clocks of all that run on a device. */
-  private void accountStep(Replica replica, StepFrame frame, long now) {
-    long step = counters.steps.getPlain();
-    double othersShare = frame.plan().prefillShare();
-    for (int slice = 0; slice < frame.slices(); slice++) {
-      Sequence sequence = frame.sequence(slice);
-      long passed = now - sequence.accountedNanos;
-      sequence.accountedNanos = now;
-      sequence.accountedStep = step;
-      if (frame.prefills(slice)) {
-        Counters.add(sequence.ledger.prefill, passed);
-        sequence.ledger.prefilledTokens.setOpaque(
-            Math.min(frame.computed(slice), sequence.job.prompt().length));
-      } else {
-        long stalled = (long) (passed * othersShare);
-        Counters.add(sequence.ledger.stalled, stalled);
-        Counters.add(sequence.ledger.decode, passed - stalled);
-        Counters.add(counters.stalledNanos, stalled);
-      }
-    }
-    for (int i = 0; i < replica.running.count(); i++) {
-      Sequence sequence = replica.running.get(i);
-      if (sequence.accountedStep != step) {
-        long passed = now - sequence.accountedNanos;
-        sequence.accountedNanos = now;
-        Counters.add(
-            sequence.move == null ? sequence.ledger.stalled : sequence.ledger.copy, passed);
-      }
-    }
   }
 
   /** Ends those of a device that have had as much of the engine's time as they may. */
@@ -870,7 +818,7 @@ public final class StepLoop {
     Job job = sequence.job;
     countEnding(ending);
     // Before the end: whoever sees it sees the blocks returned and finds room in the queue.
-    showLevels();
+    levels.show(admission.waiting());
     submissions.ended();
     if (job.session != null && sequence.choice == 0) {
       sessions.end(job.session, roundNanos);
@@ -964,51 +912,6 @@ public final class StepLoop {
       }
     }
     return cause;
-  }
-
-  /** Tells the door how long a prompt would take from now on. */
-  private void forecast() {
-    if (options.maxQueueNanos() == LoopOptions.NO_LIMIT) {
-      return;
-    }
-    long waitingTokens = admission.waitingTokens();
-    long most = Math.max(1, Math.min(waitingTokens, submissions.limit()));
-    double ahead = Double.POSITIVE_INFINITY;
-    double perToken = 0;
-    for (Replica replica : replicas) {
-      if (replica.lost() == null) {
-        Forecast forecast = replica.forecast;
-        replica.describeDemand();
-        double decode = replica.planner.decodeNanos(replica.demand);
-        int rows = replica.running.count();
-        double waiting = forecast.extraNanos(0, (int) most) * waitingTokens / most;
-        double extra = replica.backlogNanos() + waiting / replicas.length;
-        long tokens = replica.backlogTokens() + waitingTokens / replicas.length;
-        ahead =
-            Math.min(ahead, tokens == 0 ? 0 : forecast.besideNanos(decode, rows, extra, tokens));
-        perToken = forecast.besideNanos(decode, rows, 0, submissions.limit()) / submissions.limit();
-      }
-    }
-    submissions.forecast(ahead, perToken);
-  }
-
-  private void showLevels() {
-    int running = 0;
-    long missedByFloor = 0;
-    long missedByWorstStep = 0;
-    for (Replica replica : replicas) {
-      running += replica.running.count();
-      missedByFloor += replica.planner.missed(Missed.FLOOR);
-      missedByWorstStep += replica.planner.missed(Missed.WORST_STEP);
-    }
-    counters.missedByFloor.setOpaque(missedByFloor);
-    counters.missedByWorstStep.setOpaque(missedByWorstStep);
-    counters.running.setOpaque(running);
-    counters.waiting.setOpaque(admission.waiting());
-    counters.heldBlocks.setOpaque(shards.held());
-    counters.cachedBlocks.setOpaque(shards.cached());
-    counters.hostCachedBlocks.setOpaque(shards.host().pool().cached());
-    levels.show();
   }
 
   /** For tests, on the step thread: all sessions. */

@@ -1,0 +1,63 @@
+package dev.weir.engine.run;
+
+import dev.weir.kernels.KvShape;
+
+/**
+ * Puts the engine's time on the clocks of those that it worked for, and says of each prompt where
+ * its KV came from: what a request is charged for is what was done for it.
+ */
+final class Accounting {
+  private Accounting() {}
+
+  /**
+   * Where the KV of an admitted sequence's tokens comes from; copies are counted as they arrive.
+   *
+   * @param sessionTokens how many of its tokens its session has had in the cache before
+   */
+  static void admitted(Sequence sequence, int sessionTokens, Counters counters) {
+    int block = KvShape.BLOCK_TOKENS;
+    int copied = sequence.move == null ? 0 : sequence.move.count() * block;
+    int elsewhere = sequence.foundBlocks * block - sequence.computed;
+    int again = sequence.length() - sequence.computed - elsewhere;
+    int known = Math.max(sequence.lostTokens, sessionTokens);
+    int evicted = Math.max(0, Math.min(again, known - sequence.foundBlocks * block));
+    Ledger ledger = sequence.ledger;
+    Counters.add(ledger.sharedTokens, sequence.computed - copied);
+    Counters.add(ledger.otherShardTokens, elsewhere);
+    Counters.add(ledger.evictedTokens, evicted);
+    Counters.add(counters.evictedTokens, evicted);
+    // What it has drawn itself since it was submitted was never in anybody's cache before.
+    Counters.add(ledger.coldTokens, sequence.lostTokens > 0 ? 0 : again - evicted);
+  }
+
+  /** Puts the time since the last step on the clocks of all that run on a device. */
+  static void computed(Replica replica, StepFrame frame, long now, Counters counters) {
+    long step = counters.steps.getPlain();
+    double othersShare = frame.plan().prefillShare();
+    for (int slice = 0; slice < frame.slices(); slice++) {
+      Sequence sequence = frame.sequence(slice);
+      long passed = now - sequence.accountedNanos;
+      sequence.accountedNanos = now;
+      sequence.accountedStep = step;
+      if (frame.prefills(slice)) {
+        Counters.add(sequence.ledger.prefill, passed);
+        sequence.ledger.prefilledTokens.setOpaque(
+            Math.min(frame.computed(slice), sequence.job.prompt().length));
+      } else {
+        long stalled = (long) (passed * othersShare);
+        Counters.add(sequence.ledger.stalled, stalled);
+        Counters.add(sequence.ledger.decode, passed - stalled);
+        Counters.add(counters.stalledNanos, stalled);
+      }
+    }
+    for (int i = 0; i < replica.running.count(); i++) {
+      Sequence sequence = replica.running.get(i);
+      if (sequence.accountedStep != step) {
+        long passed = now - sequence.accountedNanos;
+        sequence.accountedNanos = now;
+        Counters.add(
+            sequence.move == null ? sequence.ledger.stalled : sequence.ledger.copy, passed);
+      }
+    }
+  }
+}
