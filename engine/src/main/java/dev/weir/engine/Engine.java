@@ -2,6 +2,7 @@ package dev.weir.engine;
 
 import dev.weir.engine.load.Checkpoint;
 import dev.weir.engine.load.ModelDirectory;
+import dev.weir.engine.load.ModelIdentity;
 import dev.weir.engine.model.GenerationDefaults;
 import dev.weir.engine.model.ModelConfig;
 import dev.weir.engine.model.ModelConfigReader;
@@ -19,6 +20,8 @@ import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.engine.request.StepRecord;
 import dev.weir.engine.run.DeviceModel;
+import dev.weir.engine.run.Journal;
+import dev.weir.engine.run.JournalRecord;
 import dev.weir.engine.run.LoopOptions;
 import dev.weir.engine.run.StepLoop;
 import dev.weir.engine.text.ChatTemplate;
@@ -32,9 +35,12 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneId;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model, loaded and ready: the embedding API, and the only door to everything below it.
@@ -62,6 +68,8 @@ public final class Engine implements AutoCloseable {
   private final ChatTemplate chatTemplate;
   private final List<Device> devices;
   private final StepLoop loop;
+  private final Path directory;
+  private @Nullable Journal journal;
 
   /** The index numbers the blocks of all devices and of host memory together. */
   private static final int MAX_HOST_BLOCKS = 1 << 24;
@@ -71,7 +79,9 @@ public final class Engine implements AutoCloseable {
       GenerationDefaults defaults,
       Tokenizer tokenizer,
       List<Device> devices,
-      StepLoop loop) {
+      StepLoop loop,
+      Path directory) {
+    this.directory = directory;
     this.config = config;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
@@ -125,7 +135,8 @@ public final class Engine implements AutoCloseable {
     try {
       StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, devices);
       loop.calibrate(CALIBRATION_TIME);
-      Engine engine = new Engine(config, defaults, tokenizer, devices, loop);
+      Engine engine = new Engine(config, defaults, tokenizer, devices, loop, directory);
+      options.journal().ifPresent(engine::writeTo);
       loop.start(); // last: a failure before this closes devices that nobody uses
       return engine;
     } catch (RuntimeException | Error failure) {
@@ -267,6 +278,23 @@ public final class Engine implements AutoCloseable {
     };
   }
 
+  private void writeTo(Path file) {
+    Journal records = Journal.create(file, journalHeader());
+    journal = records;
+    loop.writeTo(records);
+  }
+
+  /** What a journal of this engine says at its beginning. */
+  public JournalRecord.Header journalHeader() {
+    Map<String, Object> model = new LinkedHashMap<>();
+    model.put("directory", directory.toAbsolutePath().normalize().toString());
+    model.put("identity", ModelIdentity.of(directory));
+    model.put("vocabulary", config.vocabSize());
+    model.put("end_ids", defaults.eosIds());
+    return new JournalRecord.Header(
+        EngineVersion.number(), model, deviceName(), loop.journalOptions());
+  }
+
   /** What the model is. */
   public ModelConfig config() {
     return config;
@@ -353,7 +381,11 @@ public final class Engine implements AutoCloseable {
    */
   @Override
   public synchronized void close() {
-    if (loop.close()) {
+    boolean ended = loop.close();
+    if (journal != null) {
+      journal.close();
+    }
+    if (ended) {
       devices.forEach(Device::close);
     }
     tokenizer.close();

@@ -139,6 +139,69 @@ public record Sampling(
     }
   }
 
+  /** This sampling with a seed. */
+  public Sampling withSeed(long value) {
+    return with(OptionalLong.of(value), maxTokens);
+  }
+
+  /** This sampling with another {@link #maxTokens}; no less than {@link #minTokens}. */
+  public Sampling withMaxTokens(int value) {
+    return with(seed, value);
+  }
+
+  /** This sampling without {@link #stopStrings}. */
+  public Sampling withoutStopStrings() {
+    return new Sampling(
+        temperature,
+        topK,
+        topP,
+        minP,
+        repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
+        logitBias,
+        seed,
+        maxTokens,
+        minTokens,
+        stopTokenIds,
+        List.of(),
+        ignoreEos,
+        logprobs);
+  }
+
+  private Sampling with(OptionalLong newSeed, int newMaxTokens) {
+    return new Sampling(
+        temperature,
+        topK,
+        topP,
+        minP,
+        repetitionPenalty,
+        presencePenalty,
+        frequencyPenalty,
+        logitBias,
+        newSeed,
+        newMaxTokens,
+        minTokens,
+        stopTokenIds,
+        stopStrings,
+        ignoreEos,
+        logprobs);
+  }
+
+  /**
+   * The seed of one choice of a request: SplitMix64 (Steele, Lea and Flood 2014) steps the
+   * request's seed to it; choice 0 keeps it.
+   */
+  public static long choiceSeed(long seed, int choice) {
+    if (choice == 0) {
+      return seed;
+    }
+    long mixed = seed + choice * 0x9E3779B97F4A7C15L;
+    mixed = (mixed ^ (mixed >>> 30)) * 0xBF58476D1CE4E5B9L;
+    mixed = (mixed ^ (mixed >>> 27)) * 0x94D049BB133111EBL;
+    return mixed ^ (mixed >>> 31);
+  }
+
   /** Whether any penalty is on, so that occurrences must be counted. */
   public boolean penalised() {
     return repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0;

@@ -34,6 +34,9 @@ final class Job {
   /** Step thread: what it is a turn of. */
   @Nullable Session session;
 
+  /** Step thread: what a journal calls the request; negative: it has none, or no room for it. */
+  long journalNumber = -1;
+
   /** Step thread: whether the first choice's prompt is computed, and the others have joined. */
   boolean siblingsJoined;
 
@@ -73,22 +76,8 @@ final class Job {
     totalNanos = nanos(TimeLimit.TOTAL);
     sequences = new Sequence[request.choices()];
     for (int choice = 0; choice < sequences.length; choice++) {
-      sequences[choice] = new Sequence(this, choice, choiceSeed(seed, choice));
+      sequences[choice] = new Sequence(this, choice, Sampling.choiceSeed(seed, choice));
     }
-  }
-
-  /**
-   * SplitMix64 (Steele, Lea and Flood 2014) steps the request's seed to the choice's; choice 0
-   * keeps it.
-   */
-  private static long choiceSeed(long seed, int choice) {
-    if (choice == 0) {
-      return seed;
-    }
-    long mixed = seed + choice * 0x9E3779B97F4A7C15L;
-    mixed = (mixed ^ (mixed >>> 30)) * 0xBF58476D1CE4E5B9L;
-    mixed = (mixed ^ (mixed >>> 27)) * 0x94D049BB133111EBL;
-    return mixed ^ (mixed >>> 31);
   }
 
   private long nanos(TimeLimit clock) {

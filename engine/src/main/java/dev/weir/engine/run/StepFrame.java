@@ -32,6 +32,7 @@ final class StepFrame {
   // row that draws their next one.
   private final @Nullable Sequence[] sequences;
   private final int[] computed;
+  private final int[] lengths;
   private final boolean[] prefilling;
   private final @Nullable Sequence[] sampled;
   private int slices;
@@ -68,6 +69,7 @@ final class StepFrame {
     done = device.completion();
     sequences = new Sequence[slots];
     computed = new int[slots];
+    lengths = new int[slots];
     prefilling = new boolean[slots];
     sampled = new Sequence[slots];
   }
@@ -120,6 +122,7 @@ final class StepFrame {
     batch.endSlice(sample);
     sequences[slices] = sequence;
     prefilling[slices] = sequence.pending() > 1;
+    lengths[slices] = length;
     computed[slices++] = first + length;
     if (sample) {
       sampler.add(sequence);
@@ -184,6 +187,11 @@ final class StepFrame {
   /** Whether a slice computes some of a prompt rather than decodes. */
   boolean prefills(int slice) {
     return prefilling[slice];
+  }
+
+  /** How many of a slice's sequence's tokens this step computes. */
+  int length(int slice) {
+    return lengths[slice];
   }
 
   int samples() {

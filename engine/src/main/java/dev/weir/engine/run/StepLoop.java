@@ -28,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -81,7 +82,7 @@ public final class StepLoop {
   private static final Ending TOO_LONG = new Ending(FinishReason.LENGTH, null);
   private static final Ending TIMED_OUT = new Ending(FinishReason.TIMEOUT, null);
 
-  private final Tokenizer tokenizer;
+  private final @Nullable Tokenizer tokenizer;
   private final int vocabulary;
   private final LoopOptions options;
   private final Clock clock;
@@ -111,18 +112,20 @@ public final class StepLoop {
   /** No sequence that waits runs out of time before this. */
   private long nextExpiry = Long.MAX_VALUE;
 
+  private @Nullable JournalRing journal;
+
   private final Submissions submissions;
   private final Questions questions = new Questions();
   private final AtomicInteger cancelRequests = new AtomicInteger();
 
   /**
    * @param models each device with the model on it, all of the same model; at least one
-   * @param tokenizer what readers turn ids into text with
+   * @param tokenizer what readers turn ids into text with; null where nobody reads
    * @param endIds the model's own end-of-sequence tokens
    */
   public StepLoop(
       List<DeviceModel> models,
-      Tokenizer tokenizer,
+      @Nullable Tokenizer tokenizer,
       int[] endIds,
       LoopOptions options,
       Clock clock) {
@@ -189,6 +192,17 @@ public final class StepLoop {
               time.dividedBy(replicas.length));
     }
     levels.forecast(admission, submissions);
+  }
+
+  /** Before the first step: lets a journal hear of everything. */
+  public void writeTo(Journal journal) {
+    this.journal = journal.ring();
+  }
+
+  /** What a journal says of this loop. */
+  public Map<String, Object> journalOptions() {
+    return JournalHeader.options(
+        options, replicas.length, shards.capacity() / replicas.length, limit());
   }
 
   /** Starts the loop's thread. Tests that call {@link #step} themselves do not. */
@@ -315,8 +329,11 @@ public final class StepLoop {
     }
   }
 
-  /** Goes round once; false if there was nothing to compute, nor anything on its way. */
-  boolean step() {
+  /**
+   * Goes round once; false if there was nothing to compute, nor anything on its way. For those who
+   * drive the loop by hand instead of {@link #start}.
+   */
+  public boolean step() {
     roundNanos = clock.nanos();
     counters.heartbeat.setOpaque(roundNanos);
     takeSubmitted();
@@ -358,6 +375,9 @@ public final class StepLoop {
   private void takeSubmitted() {
     for (Job job = submissions.take(); job != null; job = submissions.take()) {
       Sequence first = job.sequences()[0];
+      if (journal != null) {
+        journal.arrival(job, roundNanos);
+      }
       first.accountedNanos = roundNanos;
       Optional<String> id = job.request().terms().session();
       job.session = id.isEmpty() ? null : sessions.begin(id.get());
@@ -725,6 +745,9 @@ public final class StepLoop {
     notHostNanos += now - before;
     long took = replica.tookNanos(frame.launchedNanos(), now);
     replica.cost.learn(frame.plan().work(), (double) took);
+    if (journal != null) {
+      journal.step(replica.number, now, took, frame);
+    }
     Counters.add(counters.steps, 1);
     Counters.add(counters.stepNanos, took);
     Counters.add(counters.prefillTokens, frame.prefillTokens());
@@ -823,6 +846,7 @@ public final class StepLoop {
     if (job.session != null && sequence.choice == 0) {
       sessions.end(job.session, roundNanos);
     }
+    record(sequence, ending);
     sequence.log.end(ending);
     boolean leads = sequence.choice == 0 && !job.siblingsJoined;
     if (leads) {
@@ -830,10 +854,17 @@ public final class StepLoop {
       for (int choice = 1; choice < job.sequences().length; choice++) {
         countEnding(ending);
         submissions.ended();
+        record(job.sequences()[choice], ending);
         job.sequences()[choice].log.end(ending);
       }
     }
     job.wakeReader();
+  }
+
+  private void record(Sequence sequence, Ending ending) {
+    if (journal != null) {
+      journal.end(sequence, ending, clock.nanos());
+    }
   }
 
   private void countEnding(Ending ending) {
@@ -917,6 +948,11 @@ public final class StepLoop {
   /** For tests, on the step thread: all sessions. */
   SessionStore sessionStore() {
     return sessions;
+  }
+
+  /** For tests: what is being copied. */
+  Transfers transfers() {
+    return transfers;
   }
 
   /** For tests: who owns the blocks. */

@@ -20,21 +20,26 @@ import org.jspecify.annotations.Nullable;
 final class StepLoopGeneration implements Generation {
   private final Job job;
   private final StepLoop loop;
-  private final Tokenizer tokenizer;
+  private final @Nullable Tokenizer tokenizer;
   private List<ChoiceReader> choices;
   private int turn;
 
-  StepLoopGeneration(Job job, StepLoop loop, Tokenizer tokenizer) {
+  StepLoopGeneration(Job job, StepLoop loop, @Nullable Tokenizer tokenizer) {
     this.job = job;
     this.loop = loop;
     this.tokenizer = tokenizer;
     choices = fromTheStart();
   }
 
+  /** Empty where nobody reads. */
   private List<ChoiceReader> fromTheStart() {
+    Tokenizer words = tokenizer;
+    if (words == null) {
+      return List.of();
+    }
     List<ChoiceReader> readers = new ArrayList<>(job.sequences().length);
     for (Sequence sequence : job.sequences()) {
-      readers.add(new ChoiceReader(sequence, tokenizer, job.request().skipSpecialTokens()));
+      readers.add(new ChoiceReader(sequence, words, job.request().skipSpecialTokens()));
     }
     return readers;
   }

@@ -1,0 +1,185 @@
+package dev.weir.engine.replay;
+
+import dev.weir.engine.model.Transformer;
+import dev.weir.engine.plan.CostModel;
+import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.Prompt;
+import dev.weir.engine.request.Request;
+import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.TimeLimits;
+import dev.weir.engine.run.DeviceModel;
+import dev.weir.engine.run.Journal;
+import dev.weir.engine.run.JournalFile;
+import dev.weir.engine.run.JournalHeader;
+import dev.weir.engine.run.JournalRecord;
+import dev.weir.engine.run.LoopOptions;
+import dev.weir.engine.run.StepLoop;
+import dev.weir.engine.simulate.SimulatedDevice;
+import dev.weir.engine.simulate.SimulatedModel;
+import dev.weir.engine.simulate.StepCost;
+import dev.weir.engine.simulate.VirtualClock;
+import dev.weir.kernels.KvArena;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Plans a journal's requests again, on simulated devices whose steps cost what the journal's did:
+ * the real step loop, in virtual time. Each request draws the tokens that it drew. It comes when it
+ * came; but a turn of a session that followed the end of the one before follows it again, as late.
+ */
+public final class Replan {
+  /** What a block's copy takes between devices: some megabytes at some tens of gigabytes a second. */
+  private static final long BLOCK_NANOS = 100_000;
+
+  /** As an engine has at its start. */
+  private static final Duration CALIBRATION = Duration.ofMillis(500);
+
+  /** A simulation that has not ended by then never does. */
+  private static final long MAX_STEPS = 100_000_000;
+
+  private final JournalFile journal;
+  private final StepCost cost;
+  private final Map<Long, List<JournalRecord.End>> ends = new HashMap<>();
+
+  /**
+   * @throws IllegalArgumentException if the journal has no steps
+   */
+  public Replan(JournalFile journal) {
+    this.journal = journal;
+    cost = CostFit.of(journal.steps());
+    for (JournalRecord.End end : journal.ends()) {
+      ends.computeIfAbsent(end.request(), number -> new ArrayList<>()).add(end);
+    }
+  }
+
+  /** What the journal's steps cost. */
+  public StepCost cost() {
+    return cost;
+  }
+
+  /** What the callers of the recorded schedule saw. */
+  public Latencies recorded() {
+    return Latencies.of(journal.arrivals(), journal.steps());
+  }
+
+  /** What a choice answers. */
+  private record Answer(int promptLength, int... output) {}
+
+  /**
+   * What they would have seen.
+   *
+   * @param shards over all devices, a multiple of these
+   * @param devices how many simulated devices, each with the journal's KV blocks
+   */
+  public Latencies simulated(Scheduling scheduling, int shards, int devices) {
+    return new Run(scheduling, shards, devices).latencies();
+  }
+
+  /** One simulation. */
+  private final class Run {
+    private final VirtualClock clock = new VirtualClock();
+    private final Turns turns = new Turns(journal);
+    private final List<JournalRecord.Arrival> taken = new ArrayList<>();
+    private final Map<Long, Answer> answers = new HashMap<>();
+    private final List<JournalRecord.Arrival> arrivals = new ArrayList<>();
+    private final List<JournalRecord.Step> steps = new ArrayList<>();
+    private final int[] endIds = JournalHeader.endIds(journal.header());
+    private final Journal records = new Journal(this::take);
+    private final StepLoop loop;
+
+    Run(Scheduling scheduling, int shards, int devices) {
+      JournalRecord.Header header = journal.header();
+      LoopOptions options = JournalHeader.loopOptions(header, scheduling, shards);
+      int vocabulary = JournalHeader.integer(header.model(), "vocabulary");
+      int blocks = JournalHeader.integer(header.options(), "blocks");
+      List<DeviceModel> models = new ArrayList<>();
+      for (int number = 0; number < devices; number++) {
+        SimulatedDevice device =
+            new SimulatedDevice("simulated " + number, clock, cost, 0, 0, BLOCK_NANOS, this::draw);
+        Transformer transformer =
+            SimulatedModel.on(
+                device,
+                vocabulary,
+                options.maxLength(),
+                options.plan().stepTokens(),
+                options.slots());
+        KvArena arena = device.allocateKv(transformer.kvShape(), blocks);
+        models.add(new DeviceModel(device, transformer, arena, new CostModel()));
+      }
+      loop = new StepLoop(models, null, endIds, options, clock);
+      loop.writeTo(records);
+    }
+
+    Latencies latencies() {
+      loop.calibrate(CALIBRATION);
+      long origin = clock.nanos();
+      for (long rounds = 0; rounds < MAX_STEPS; rounds++) {
+        while (!turns.isEmpty() && origin + turns.nextNanos() <= clock.nanos()) {
+          submit(turns.take());
+        }
+        boolean busy = loop.step();
+        records.drain();
+        if (!busy && turns.isEmpty()) {
+          return Latencies.of(arrivals, steps);
+        } else if (!busy) {
+          clock.advanceTo(origin + turns.nextNanos());
+        }
+      }
+      throw new IllegalStateException("the simulation does not end");
+    }
+
+    private void take(JournalRecord record) {
+      switch (record) {
+        case JournalRecord.Arrival arrival -> arrivals.add(arrival);
+        case JournalRecord.Step step -> steps.add(step);
+        case JournalRecord.End end ->
+            turns.ended(taken.get((int) end.request()).number(), end.nanos());
+        case JournalRecord.Header first -> {}
+        case JournalRecord.Gap gap ->
+            throw new IllegalStateException("a simulation's records are taken after every step");
+        case JournalRecord.Closed last -> {}
+      }
+    }
+
+    private void submit(JournalRecord.Arrival arrival) {
+      Request request = arrival.request();
+      int[] prompt = request.prompt() instanceof Prompt.Tokens(int[] ids) ? ids : new int[0];
+      long seed = Sampling.choiceSeed(arrival.number(), 1); // another for each request
+      int longest = 1;
+      for (JournalRecord.End end : ends.getOrDefault(arrival.number(), List.of())) {
+        longest = Math.max(longest, end.output().length);
+        answers.put(
+            Sampling.choiceSeed(seed, end.choice()), new Answer(prompt.length, end.output()));
+      }
+      // Stop tokens end it where they did; what its caller or time cut short is as short.
+      Sampling sampling =
+          Sampling.builder()
+              .seed(seed)
+              .maxTokens(longest)
+              .ignoreEos(request.sampling().ignoreEos())
+              .stopTokenIds(request.sampling().stopTokenIds())
+              .build();
+      taken.add(arrival);
+      loop.submit(
+          new Request(
+              request.prompt(),
+              sampling,
+              request.choices(),
+              true,
+              request.terms().withLimits(TimeLimits.NONE)),
+          prompt);
+    }
+
+    private int draw(long seed, int position, long state) {
+      Answer answer = answers.get(seed);
+      int at = answer == null ? 0 : position - answer.promptLength;
+      if (answer != null && at < answer.output.length) {
+        return answer.output[at];
+      }
+      return endIds.length == 0 ? 0 : endIds[0];
+    }
+  }
+}
