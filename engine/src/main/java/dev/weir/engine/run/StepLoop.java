@@ -630,7 +630,7 @@ public final class StepLoop {
   private boolean anythingDone() {
     for (Replica replica : replicas) {
       try {
-        if (replica.hasDoneStep() || transfers.hasDoneBatch(replica.number)) {
+        if (replica.hasDoneStep() || transfers.canAdvance(replica.number)) {
           return true;
         }
       } catch (RuntimeException failure) {

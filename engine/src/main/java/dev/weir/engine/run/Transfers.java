@@ -117,9 +117,10 @@ final class Transfers {
     return false;
   }
 
-  /** Whether a device's batch is done; {@link #advance} ends it. */
-  boolean hasDoneBatch(int device) {
-    return lanes[device].busy() && lanes[device].done.done();
+  /** Whether a device's batch is done, or a move waits for its first: {@link #advance} goes on. */
+  boolean canAdvance(int device) {
+    Lane lane = lanes[device];
+    return lane.busy() ? lane.done.done() : !lane.moves.isEmpty();
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.weir.engine.replay;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
@@ -154,7 +155,9 @@ class ReplayTest {
 
     assertThat(recorded.firstToken()).hasSize(REQUESTS);
     assertThat(kept.firstToken()).hasSize(REQUESTS);
-    assertThat(kept.betweenTokens().length).isEqualTo(recorded.betweenTokens().length);
+    // What was cancelled before its first token has one in a simulation.
+    assertThat(kept.betweenTokens().length)
+        .isCloseTo(recorded.betweenTokens().length, within(REQUESTS));
     assertThat(worst(kept)).isPositive();
     assertThat(worst(collapsed)).isGreaterThan(worst(kept));
     assertThat(Latencies.quantile(kept.betweenTokens(), 0.5)).isPositive();

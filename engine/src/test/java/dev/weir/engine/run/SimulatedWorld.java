@@ -8,6 +8,7 @@ import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
 import dev.weir.engine.plan.Policy;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.TimeLimits;
 import dev.weir.engine.run.SimulatedTraffic.Visit;
 import dev.weir.engine.simulate.Draw;
 import dev.weir.engine.simulate.SimulatedDevice;
@@ -15,8 +16,10 @@ import dev.weir.engine.simulate.SimulatedModel;
 import dev.weir.engine.simulate.StepCost;
 import dev.weir.engine.simulate.VirtualClock;
 import dev.weir.engine.text.Tokenizer;
+import dev.weir.kernels.KvArena;
 import dev.weir.kernels.KvShape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -28,6 +31,12 @@ import java.util.SplittableRandom;
 final class SimulatedWorld {
   static final int VOCABULARY = 259;
   static final int END = 256;
+
+  private static final int MAX_DEVICES = 4;
+  private static final int MAX_SHARDS = 8;
+
+  /** Rounds without anything to do while somebody waits: ends are seen one round late. */
+  private static final int MAX_IDLE_ROUNDS = 16;
 
   /** A world that has not ended by then never does. */
   private static final long MAX_STEPS = 2_000_000;
@@ -45,7 +54,9 @@ final class SimulatedWorld {
   private final SimulatedTraffic traffic;
   private final boolean decodeFirst;
   private final int floorSteps;
+  private final int slots;
   private final int blocks;
+  private final boolean losesADevice;
 
   private final List<Visit> live = new ArrayList<>();
   private long steps;
@@ -53,8 +64,9 @@ final class SimulatedWorld {
 
   SimulatedWorld(long seed, Tokenizer tokenizer, int requests) {
     SplittableRandom random = new SplittableRandom(seed);
-    int shards = 1 + random.nextInt(8);
-    int slots = 1 + random.nextInt(32);
+    int deviceCount = random.nextBoolean() ? 1 : 1 + random.nextInt(MAX_DEVICES);
+    int shards = deviceCount * (1 + random.nextInt(MAX_SHARDS / deviceCount));
+    slots = 1 + random.nextInt(32);
     int longest = new int[] {300, 3_000, 30_000, 100_000}[random.nextInt(4)];
     int perShard = longest / KvShape.BLOCK_TOKENS + 1 + random.nextInt(100);
     blocks = shards * perShard;
@@ -74,31 +86,47 @@ final class SimulatedWorld {
                     .withLatencyTarget(new LatencyTarget.Factor(1.05 + random.nextDouble()))
                     .withMaxPrefills(1 + random.nextInt(8)))
             .withFloor(1 + random.nextInt(32), floorSteps);
-    SimulatedDevice device =
-        new SimulatedDevice(
-            "simulated 0",
-            clock,
-            StepCost.GPU,
-            random.nextInt(3) * 0.2,
-            random.nextLong(),
-            BLOCK_NANOS,
-            Draw.uniform(VOCABULARY));
-    devices.add(device);
-    var transformer = SimulatedModel.on(device, VOCABULARY, longest, limits.stepTokens(), slots);
+    double noise = random.nextInt(3) * 0.2;
+    List<DeviceModel> models = new ArrayList<>();
+    for (int number = 0; number < deviceCount; number++) {
+      SimulatedDevice device =
+          new SimulatedDevice(
+              "simulated " + number,
+              clock,
+              StepCost.GPU,
+              noise,
+              random.nextLong(),
+              BLOCK_NANOS,
+              Draw.uniform(VOCABULARY));
+      devices.add(device);
+      var transformer = SimulatedModel.on(device, VOCABULARY, longest, limits.stepTokens(), slots);
+      KvArena arena = device.allocateKv(transformer.kvShape(), blocks / deviceCount);
+      models.add(new DeviceModel(device, transformer, arena, new CostModel()));
+    }
     loop =
         new StepLoop(
-            List.of(
-                new DeviceModel(
-                    device,
-                    transformer,
-                    device.allocateKv(transformer.kvShape(), blocks),
-                    new CostModel())),
+            models,
             tokenizer,
             new int[] {END},
-            LoopOptions.of(shards, slots, 1 << 14, longest, random.nextInt(8) > 0, limits),
+            LoopOptions.of(shards, slots, 1 << 14, longest, random.nextInt(8) > 0, limits)
+                .withLockstep(random.nextInt(3) == 0)
+                .withHostBlocks(random.nextBoolean() ? 0 : 1 + random.nextInt(2 * perShard))
+                .withTimes(
+                    TimeLimits.NONE, LoopOptions.NO_LIMIT, (long) (random.nextDouble() * 1e10)),
             clock);
     // From far too many at once to one after the other.
-    double gap = Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0);
+    double gap =
+        Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0) / deviceCount;
+    losesADevice = deviceCount > 1 && random.nextInt(6) == 0;
+    if (losesADevice) {
+      devices.get(random.nextInt(deviceCount)).loseAt((long) (random.nextDouble() * gap * requests));
+    }
+    launchesBefore = new long[deviceCount];
+    launchesWithoutPrefill = new int[deviceCount];
+    prefillWaited = new boolean[deviceCount];
+    prefilled = new boolean[deviceCount];
+    runningOn = new int[shards];
+    idleRounds = new int[shards];
     traffic =
         new SimulatedTraffic(
             random.nextLong(),
@@ -111,14 +139,18 @@ final class SimulatedWorld {
 
   /** Runs until nobody comes any more and everybody has ended. */
   void run() {
-    boolean busy = false;
+    boolean busy = true;
+    int idle = 0;
     while (busy || !live.isEmpty() || traffic.peek() != null) {
       if (++steps > MAX_STEPS) {
         throw new AssertionError("the world does not end");
       }
+      idle = busy ? 0 : idle + 1;
       Visit next = traffic.peek();
-      if (!busy && live.isEmpty() && next != null) {
+      if (!busy && next != null) {
         clock.advanceTo(next.arrival);
+      } else if (idle > MAX_IDLE_ROUNDS) {
+        throw new AssertionError(live.size() + " requests wait, and nothing happens any more");
       }
       arrivals();
       noteBefore();
@@ -154,6 +186,7 @@ final class SimulatedWorld {
     boolean prefilling;
     int upcoming;
     int computed;
+    long preemptions;
 
     Seen(Sequence sequence) {
       this.sequence = sequence;
@@ -161,11 +194,21 @@ final class SimulatedWorld {
   }
 
   private final List<Seen> seen = new ArrayList<>();
-  private long stepsBefore;
-  private int launchesWithoutPrefill;
+
+  // Per device.
+  private final long[] launchesBefore;
+  private final int[] launchesWithoutPrefill;
+  private final boolean[] prefillWaited;
+  private final boolean[] prefilled;
+
+  // Per shard.
+  private final int[] runningOn;
+  private final int[] idleRounds;
 
   private void noteBefore() {
-    stepsBefore = devices.get(0).steps();
+    for (int device = 0; device < launchesBefore.length; device++) {
+      launchesBefore[device] = devices.get(device).steps();
+    }
     for (int i = 0; i < seen.size(); i++) {
       Seen one = seen.get(i);
       Sequence sequence = one.sequence;
@@ -173,33 +216,42 @@ final class SimulatedWorld {
       one.prefilling = sequence.runs() && sequence.pending() > 1;
       one.upcoming = sequence.upcoming();
       one.computed = sequence.computed;
+      one.preemptions = sequence.ledger.preemptions.getPlain();
     }
   }
 
   private void checkAfter() {
-    boolean launched = devices.get(0).steps() > stepsBefore;
-    boolean prefillWaited = false;
-    boolean prefilled = false;
+    Arrays.fill(prefillWaited, false);
+    Arrays.fill(prefilled, false);
+    Arrays.fill(runningOn, 0);
+    boolean movableWaits = false;
     for (int i = 0; i < seen.size(); i++) {
       Seen one = seen.get(i);
       Sequence sequence = one.sequence;
-      if (launched && decodeFirst && one.decodable && sequence.runs()) {
+      if (!sequence.runs()) {
+        movableWaits |= waitsForAnyShard(sequence);
+        continue;
+      }
+      runningOn[sequence.shard]++;
+      int device = loop.shards().device(sequence.shard);
+      boolean launched = devices.get(device).steps() > launchesBefore[device];
+      boolean stayed = one.preemptions == sequence.ledger.preemptions.getPlain();
+      if (launched && decodeFirst && one.decodable && stayed) {
         if (sequence.upcoming() == one.upcoming && sequence.pending() > 0) {
           throw new AssertionError("a decode row was skipped");
         }
       }
-      if (sequence.runs() && !one.decodable) {
-        prefillWaited |= one.prefilling;
+      if (!one.decodable) {
+        prefillWaited[device] |= one.prefilling;
         int from = one.prefilling ? one.computed : sequence.admittedWith;
-        prefilled |= sequence.computed > from;
+        prefilled[device] |= sequence.computed > from;
       }
     }
-    if (launched) {
-      launchesWithoutPrefill = prefillWaited && !prefilled ? launchesWithoutPrefill + 1 : 0;
-      if (launchesWithoutPrefill > floorSteps) {
-        throw new AssertionError(
-            "no prompt got on in " + launchesWithoutPrefill + " steps, the floor is " + floorSteps);
-      }
+    for (int device = 0; device < launchesBefore.length; device++) {
+      checkPrefill(device);
+    }
+    for (int shard = 0; shard < runningOn.length; shard++) {
+      checkIdle(shard, movableWaits);
     }
     blocksToLookAt += BLOCKS_PER_STEP;
     if (blocksToLookAt >= blocks) {
@@ -209,6 +261,51 @@ final class SimulatedWorld {
     if (loop.stats().running() == 0 || steps % 8 == 0) {
       endings();
     }
+  }
+
+  /** Whether a sequence waits for nothing but room, wherever it may be. */
+  private static boolean waitsForAnyShard(Sequence sequence) {
+    Job job = sequence.job;
+    return sequence.log.ending() == null
+        && !sequence.cancelled()
+        && (sequence.choice == 0 || job.siblingsJoined)
+        && job.request().terms().shard().isEmpty()
+        && sequence.leader == null;
+  }
+
+  private void checkPrefill(int device) {
+    if (devices.get(device).steps() == launchesBefore[device]) {
+      return;
+    }
+    boolean stuck = prefillWaited[device] && !prefilled[device];
+    launchesWithoutPrefill[device] = stuck ? launchesWithoutPrefill[device] + 1 : 0;
+    if (launchesWithoutPrefill[device] > floorSteps) {
+      throw new AssertionError(
+          "no prompt got on in %d steps of device %d, the floor is %d"
+              .formatted(launchesWithoutPrefill[device], device, floorSteps));
+    }
+  }
+
+  /** A shard that holds nothing has room for whatever waits. */
+  private void checkIdle(int shard, boolean movableWaits) {
+    boolean idle =
+        movableWaits
+            && runningOn[shard] == 0
+            && loop.shards().open(shard)
+            && loop.shards().pool(shard).held() == 0
+            && hasFreeSlot(loop.shards().device(shard));
+    idleRounds[shard] = idle ? idleRounds[shard] + 1 : 0;
+    if (idleRounds[shard] > MAX_IDLE_ROUNDS) {
+      throw new AssertionError("shard " + shard + " is idle, and somebody waits");
+    }
+  }
+
+  private boolean hasFreeSlot(int device) {
+    int running = 0;
+    for (int shard = 0; shard < runningOn.length; shard++) {
+      running += loop.shards().device(shard) == device ? runningOn[shard] : 0;
+    }
+    return running < slots;
   }
 
   private void endings() {
@@ -225,7 +322,7 @@ final class SimulatedWorld {
     seen.removeIf(one -> one.sequence.log.ending() != null);
   }
 
-  /** Every block is free, cached, or held by exactly those that live. */
+  /** Every block is free, cached, or held by those that live and by copies under way. */
   private void checkBlocks() {
     assertThat(loop.shards().consistent()).as("pools").isTrue();
     int[] owned = new int[blocks];
@@ -234,14 +331,16 @@ final class SimulatedWorld {
         owned[one.sequence.blocks.get(i)]++;
       }
     }
+    boolean copying = loop.transfers().underWay();
     int block = 0;
     for (int shard = 0; shard < loop.shards().count(); shard++) {
       BlockPool pool = loop.shards().pool(shard);
       for (int i = 0; i < pool.capacity(); i++, block++) {
-        if (pool.references(block) != owned[block]) {
+        int references = pool.references(block);
+        if (references < owned[block] || references > owned[block] && !copying) {
           throw new AssertionError(
               "block %d has %d references, and %d owners live"
-                  .formatted(block, pool.references(block), owned[block]));
+                  .formatted(block, references, owned[block]));
         }
       }
     }
@@ -249,9 +348,12 @@ final class SimulatedWorld {
 
   private void atTheEnd() {
     checkBlocks();
+    assertThat(loop.transfers().underWay()).as("copies under way at the end").isFalse();
     assertThat(loop.stats().heldBlocks()).as("held blocks at the end").isZero();
     assertThat(loop.stats().running()).isZero();
     assertThat(loop.stats().waiting()).isZero();
-    assertThat(loop.stats().failed()).isZero();
+    if (!losesADevice) {
+      assertThat(loop.stats().failed()).isZero();
+    }
   }
 }
