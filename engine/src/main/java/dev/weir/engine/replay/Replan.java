@@ -31,7 +31,9 @@ import java.util.Map;
  * came; but a turn of a session that followed the end of the one before follows it again, as late.
  */
 public final class Replan {
-  /** What a block's copy takes between devices: some megabytes at some tens of gigabytes a second. */
+  /**
+   * What a block's copy takes between devices: some megabytes at some tens of gigabytes a second.
+   */
   private static final long BLOCK_NANOS = 100_000;
 
   /** As an engine has at its start. */

@@ -20,8 +20,7 @@ final class Turns {
 
   private final PriorityQueue<Coming> coming =
       new PriorityQueue<>(
-          Comparator.comparingLong(Coming::nanos)
-              .thenComparingLong(next -> next.arrival.number()));
+          Comparator.comparingLong(Coming::nanos).thenComparingLong(next -> next.arrival.number()));
 
   /** By the number of the request that they follow. */
   private final Map<Long, List<Following>> following = new HashMap<>();

@@ -32,7 +32,8 @@ public final class Journal implements AutoCloseable {
 
   private final JournalRing ring = new JournalRing();
   private final Consumer<JournalRecord> into;
-  private final Thread writer = Thread.ofPlatform().name("weir-journal").daemon(true).unstarted(this::write);
+  private final Thread writer =
+      Thread.ofPlatform().name("weir-journal").daemon(true).unstarted(this::write);
   private volatile boolean closed;
 
   /**

@@ -172,7 +172,9 @@ final class JournalJson {
       throw new JournalException(
           file,
           number,
-          number == 1 ? "this is no journal of Weir that can be read: " + e.getMessage() : String.valueOf(e.getMessage()),
+          number == 1
+              ? "this is no journal of Weir that can be read: " + e.getMessage()
+              : String.valueOf(e.getMessage()),
           e);
     }
   }
@@ -193,7 +195,8 @@ final class JournalJson {
   private static Map<String, Object> map(JsonNode node) {
     Map<String, Object> map = new LinkedHashMap<>();
     node.properties()
-        .forEach(field -> map.put(field.getKey(), JSON.treeToValue(field.getValue(), Object.class)));
+        .forEach(
+            field -> map.put(field.getKey(), JSON.treeToValue(field.getValue(), Object.class)));
     return map;
   }
 
@@ -233,7 +236,8 @@ final class JournalJson {
     need(node, "logit_bias")
         .properties()
         .forEach(
-            bias -> biases.put(Integer.parseInt(bias.getKey()), (float) bias.getValue().asDouble()));
+            bias ->
+                biases.put(Integer.parseInt(bias.getKey()), (float) bias.getValue().asDouble()));
     List<Integer> stopIds = new ArrayList<>();
     for (int id : ints(node, "stop_token_ids")) {
       stopIds.add(id);
@@ -270,9 +274,7 @@ final class JournalJson {
   }
 
   private static Optional<Duration> limit(JsonNode node, String field) {
-    return node.has(field)
-        ? Optional.of(Duration.ofNanos(integer(node, field)))
-        : Optional.empty();
+    return node.has(field) ? Optional.of(Duration.ofNanos(integer(node, field))) : Optional.empty();
   }
 
   private static Optional<String> optionalText(JsonNode node, String field) {

@@ -35,13 +35,8 @@ final class JournalRing {
   // Words of a record, its kind included.
   private static final int ARRIVAL_WORDS = 3;
   private static final int STEP_WORDS = 9;
-  private static final int END_WORDS = 5;
+  private static final int END_WORDS = 4;
   private static final int GAP_WORDS = 2;
-
-  /** How a choice ended: an index into the reasons, or this. */
-  private static final int FAILED = -1;
-
-  private static final FinishReason[] REASONS = FinishReason.values();
 
   // An entry of a step in one word: the request's number, the choice, the length, whether it drew.
   private static final int REQUEST_SHIFT = 32;
@@ -110,16 +105,15 @@ final class JournalRing {
 
   /** Step thread: a choice of a request that has arrived ended. */
   void end(Sequence sequence, Ending ending, long nanos) {
-    FinishReason reason = ending.reason();
-    if (sequence.job.journalNumber < 0 || !begin(END_WORDS, 1)) {
+    if (sequence.job.journalNumber < 0 || !begin(END_WORDS, 2)) {
       return;
     }
     put(END);
     put(sequence.job.journalNumber << REQUEST_SHIFT | sequence.choice);
     put(nanos);
-    put(reason == null ? FAILED : reason.ordinal());
     put(sequence.length());
     put(sequence);
+    put(ending);
     written.setRelease(at);
   }
 
@@ -184,15 +178,15 @@ final class JournalRing {
       case END -> {
         long which = take();
         long nanos = take();
-        int reason = (int) take();
         int length = (int) take();
         Sequence sequence = (Sequence) subject();
+        FinishReason reason = ((Ending) subject()).reason();
         int prompt = sequence.job.prompt().length;
         yield new JournalRecord.End(
             which >> REQUEST_SHIFT,
             (int) which,
             nanos,
-            reason == FAILED ? JournalRecord.End.FAILED : REASONS[reason].name(),
+            reason == null ? JournalRecord.End.FAILED : reason.name(),
             Arrays.copyOfRange(sequence.tokens(), prompt, length));
       }
       case GAP -> new JournalRecord.Gap(take());
@@ -231,6 +225,10 @@ final class JournalRing {
     Request asked = job.request();
     Sampling sampling = asked.sampling().withSeed(job.sequences()[0].seed);
     return new Request(
-        Prompt.of(job.prompt()), sampling, asked.choices(), asked.skipSpecialTokens(), asked.terms());
+        Prompt.of(job.prompt()),
+        sampling,
+        asked.choices(),
+        asked.skipSpecialTokens(),
+        asked.terms());
   }
 }

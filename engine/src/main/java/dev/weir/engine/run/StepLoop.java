@@ -550,13 +550,10 @@ public final class StepLoop {
 
   /** All devices begin and end their steps together; whether they did. */
   private boolean advanceTogether() {
-    boolean full = false;
-    for (Replica replica : replicas) {
-      full |=
-          replica.frames.inFlight() > 0
-              && (replica.frames.allInFlight() || mustCompleteFirst(replica));
+    boolean progressed = false;
+    while (someMustComplete()) {
+      progressed = completeAll();
     }
-    boolean progressed = full && completeAll();
     double longest = 0;
     for (Replica replica : replicas) {
       if (!replica.idle()) {
@@ -576,6 +573,17 @@ public final class StepLoop {
       }
     }
     return launched || progressed || completeAll();
+  }
+
+  /** Whether a device has steps in flight of which one must be done before the next. */
+  private boolean someMustComplete() {
+    for (Replica replica : replicas) {
+      if (replica.frames.inFlight() > 0
+          && (replica.frames.allInFlight() || mustCompleteFirst(replica))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Awaits each device's oldest step. */

@@ -141,8 +141,7 @@ class ReplayTest {
     Replay.Result result = replay(tampered);
     assertThat(result.difference())
         .hasValue(
-            new Replay.Difference(
-                end.request(), end.choice(), at, output[at], end.output()[at]));
+            new Replay.Difference(end.request(), end.choice(), at, output[at], end.output()[at]));
   }
 
   @Test

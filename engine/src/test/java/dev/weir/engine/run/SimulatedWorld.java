@@ -115,11 +115,12 @@ final class SimulatedWorld {
                     TimeLimits.NONE, LoopOptions.NO_LIMIT, (long) (random.nextDouble() * 1e10)),
             clock);
     // From far too many at once to one after the other.
-    double gap =
-        Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0) / deviceCount;
+    double gap = Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0) / deviceCount;
     losesADevice = deviceCount > 1 && random.nextInt(6) == 0;
     if (losesADevice) {
-      devices.get(random.nextInt(deviceCount)).loseAt((long) (random.nextDouble() * gap * requests));
+      devices
+          .get(random.nextInt(deviceCount))
+          .loseAt((long) (random.nextDouble() * gap * requests));
     }
     launchesBefore = new long[deviceCount];
     launchesWithoutPrefill = new int[deviceCount];

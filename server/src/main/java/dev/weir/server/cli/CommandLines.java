@@ -64,6 +64,7 @@ public final class CommandLines {
     commands.put("serve", ServeCommand::new);
     commands.put("chat", ChatCommand::new);
     commands.put("generate", GenerateCommand::new);
+    commands.put("replay", ReplayCommand::new);
     commands.put("rehearse", RehearseCommand::new);
     return commands;
   }

@@ -78,6 +78,11 @@ final class ModelOptions {
     return positional != null ? positional : DemoModel.directory();
   }
 
+  /** Whether {@code --model} was given. */
+  boolean isNamed() {
+    return model != null;
+  }
+
   /** What to call the model: its folder's name, or its name on the hub. */
   String name(@Nullable Path positional) {
     Path given = model != null ? model : positional;

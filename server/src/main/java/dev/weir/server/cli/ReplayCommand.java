@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.function.ToLongFunction;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -99,7 +100,8 @@ final class ReplayCommand implements Callable<Integer> {
     @Option(
         names = "--devices",
         paramLabel = "N",
-        description = "How many simulated devices, each with the KV memory of one. Default: the journal's.")
+        description =
+            "How many simulated devices, each with the KV memory of one. Default: the journal's.")
     private @Nullable Integer devices;
   }
 
@@ -125,11 +127,10 @@ final class ReplayCommand implements Callable<Integer> {
 
   private int replay(JournalFile journal, PrintWriter out) throws InterruptedException {
     Object recorded = journal.header().model().get("directory");
-    Path directory =
-        model.isNamed() || !(recorded instanceof String text) ? null : Path.of(text);
+    Path directory = model.isNamed() || !(recorded instanceof String text) ? null : Path.of(text);
     EngineOptions options =
         model.engineOptions(
-            directory, spec.commandLine().getErr(), ModelOptions.Batching.DEFAULTS);
+            directory, spec.commandLine().getErr(), UnaryOperator.identity());
     try (Engine engine = ModelOptions.open(options)) {
       sayWhatDiffers(journal.header(), engine.journalHeader(), out);
       Replay.Result result = Replay.run(journal, engine, options.slots(), times);

@@ -75,6 +75,13 @@ final class ServeCommand implements Callable<Integer> {
     private int port;
 
     @Option(
+        names = "--journal",
+        paramLabel = "FILE",
+        description =
+            "Write down all requests, steps and results in a new file, which weir replay reads.")
+    private @Nullable Path journal;
+
+    @Option(
         names = "--served-model-name",
         paramLabel = "NAME",
         description = "What requests call the model. Default: its directory's name.")
@@ -207,6 +214,7 @@ final class ServeCommand implements Callable<Integer> {
             positional,
             err,
             defaults -> time.set(batch.set(defaults)).withScheduling(scheduling.scheduling()));
+    options = listen.journal == null ? options : options.withJournal(listen.journal);
     Heartbeats heartbeats = listen.heartbeats();
     String name = listen.modelName != null ? listen.modelName : model.name(positional);
     Serving.checkAddress(listen.host, listen.port);
