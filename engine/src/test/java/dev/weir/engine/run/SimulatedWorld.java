@@ -338,7 +338,7 @@ final class SimulatedWorld {
       BlockPool pool = loop.shards().pool(shard);
       for (int i = 0; i < pool.capacity(); i++, block++) {
         int references = pool.references(block);
-        if (references < owned[block] || references > owned[block] && !copying) {
+        if (references < owned[block] || (references > owned[block] && !copying)) {
           throw new AssertionError(
               "block %d has %d references, and %d owners live"
                   .formatted(block, references, owned[block]));
