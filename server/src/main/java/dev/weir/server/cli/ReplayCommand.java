@@ -129,8 +129,7 @@ final class ReplayCommand implements Callable<Integer> {
     Object recorded = journal.header().model().get("directory");
     Path directory = model.isNamed() || !(recorded instanceof String text) ? null : Path.of(text);
     EngineOptions options =
-        model.engineOptions(
-            directory, spec.commandLine().getErr(), UnaryOperator.identity());
+        model.engineOptions(directory, spec.commandLine().getErr(), UnaryOperator.identity());
     try (Engine engine = ModelOptions.open(options)) {
       sayWhatDiffers(journal.header(), engine.journalHeader(), out);
       Replay.Result result = Replay.run(journal, engine, options.slots(), times);
