@@ -7,6 +7,7 @@ import dev.weir.engine.session.Session;
 import dev.weir.engine.session.SessionStore;
 import dev.weir.kernels.KvShape;
 import java.util.Arrays;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -99,9 +100,13 @@ final class Admission {
     queue.addFirst(sequence);
   }
 
-  /** Takes out all that {@code gone} says yes to. */
-  void removeIf(Predicate<Sequence> gone) {
-    queue.removeIf(gone);
+  /** Takes out all that {@code gone} says yes to, and hands each on when it does not wait any more. */
+  void removeIf(Predicate<Sequence> gone, Consumer<Sequence> then) {
+    for (int i = queue.size() - 1; i >= 0; i--) {
+      if (gone.test(queue.get(i))) {
+        then.accept(queue.remove(i));
+      }
+    }
   }
 
   /**

@@ -29,10 +29,13 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -97,9 +100,11 @@ public final class StepLoop {
   private final Thread thread;
 
   private final int[] missing;
-  private final Predicate<Sequence> cancelled = this::dropIfCancelled;
-  private final Predicate<Sequence> expired = this::dropIfExpired;
-  private final Predicate<Sequence> stranded = this::dropIfStranded;
+  private final Predicate<Sequence> isExpired = this::isExpired;
+  private final Predicate<Sequence> isStranded = waiting -> strandedBy(waiting) != null;
+  private final Consumer<Sequence> endCancelled = waiting -> end(waiting, CANCELLED);
+  private final Consumer<Sequence> endExpired = this::endExpired;
+  private final Consumer<Sequence> endStranded = this::endStranded;
 
   /** Of the current round: when it began, and what the devices computed in or were waited for. */
   private long roundNanos;
@@ -320,10 +325,7 @@ public final class StepLoop {
       }
       transfers.close();
       admission.removeIf(
-          sequence -> {
-            end(sequence, Ending.failure(new EngineClosedException()));
-            return true;
-          });
+          all -> true, sequence -> end(sequence, Ending.failure(new EngineClosedException())));
       submissions.failAll();
       questions.close();
     }
@@ -390,7 +392,9 @@ public final class StepLoop {
   }
 
   private void takeOrStrand(Sequence first) {
-    if (!dropIfStranded(first)) {
+    if (strandedBy(first) != null) {
+      endStranded(first);
+    } else {
       admission.add(first);
       nextExpiry = Math.min(nextExpiry, queueEnd(first));
     }
@@ -410,32 +414,26 @@ public final class StepLoop {
         }
       }
     }
-    admission.removeIf(cancelled);
-  }
-
-  private boolean dropIfCancelled(Sequence waiting) {
-    if (waiting.cancelled()) {
-      end(waiting, CANCELLED);
-    }
-    return waiting.cancelled();
+    admission.removeIf(Sequence::cancelled, endCancelled);
   }
 
   private void dropExpired() {
     if (roundNanos >= nextExpiry) {
       nextExpiry = Long.MAX_VALUE;
-      admission.removeIf(expired);
+      admission.removeIf(isExpired, endExpired);
     }
   }
 
-  private boolean dropIfExpired(Sequence waiting) {
+  private boolean isExpired(Sequence waiting) {
     long end = queueEnd(waiting);
-    if (roundNanos < end) {
-      nextExpiry = Math.min(nextExpiry, end);
-      return false;
-    }
-    Counters.add(waiting.ledger.queued, roundNanos - waiting.accountedNanos);
-    expire(waiting, TimeLimit.QUEUE);
-    return true;
+    boolean over = roundNanos >= end;
+    nextExpiry = over ? nextExpiry : Math.min(nextExpiry, end);
+    return over;
+  }
+
+  private void endExpired(Sequence waited) {
+    Counters.add(waited.ledger.queued, roundNanos - waited.accountedNanos);
+    expire(waited, TimeLimit.QUEUE);
   }
 
   /** When a sequence has waited for as long as it may; one that was admitted once waits on. */
@@ -836,9 +834,14 @@ public final class StepLoop {
     replicas[shards.device(sequence.shard)].running.remove(sequence);
     levels.addRunning(sequence.shard, -1);
     Session session = sequence.job.session;
-    if (session != null && sequence.choice == 0 && sequence.indexedBlocks > 0) {
-      int inCache = sequence.indexedBlocks * KvShape.BLOCK_TOKENS;
-      sessions.remember(session, sequence.shard, sequence.tokens(), inCache, sequence.blocks);
+    if (session != null && sequence.choice == 0) {
+      sessions.remember(
+          session,
+          sequence.shard,
+          sequence.tokens(),
+          sequence.length(),
+          sequence.indexedBlocks,
+          sequence.blocks);
     }
     shards.release(sequence);
   }
@@ -920,25 +923,20 @@ public final class StepLoop {
       shards.letGo(move);
     }
     shards.close(replica.number);
-    admission.removeIf(stranded);
+    admission.removeIf(isStranded, endStranded);
   }
 
-  /** Ends a sequence that waits for a device that is lost. */
-  private boolean dropIfStranded(Sequence waiting) {
-    RuntimeException cause = null;
-    var pin = waiting.job.request().terms().shard();
-    if (pin.isPresent()) {
-      cause = replicas[shards.device(pin.getAsInt())].lost();
-    } else {
-      cause = allLost();
-    }
-    if (cause == null) {
-      return false;
-    }
+  /** Why a sequence that waits can run nowhere any more; null if it can. */
+  private @Nullable RuntimeException strandedBy(Sequence waiting) {
+    OptionalInt pin = waiting.job.request().terms().shard();
+    return pin.isPresent() ? replicas[shards.device(pin.getAsInt())].lost() : allLost();
+  }
+
+  private void endStranded(Sequence waiting) {
+    RuntimeException cause = Objects.requireNonNull(strandedBy(waiting));
     end(
         waiting,
         Ending.failure(new RequestFailedException(String.valueOf(cause.getMessage()), cause)));
-    return true;
   }
 
   /** Why no device is left; null if one is. */

@@ -108,14 +108,16 @@ public final class SessionStore {
   /**
    * Remembers and leases a turn's context, while its blocks are still held.
    *
-   * @param tokens prompt and output, of which {@code computed} are in the cache
+   * @param tokens prompt and output, {@code length} of them
+   * @param indexed how many of {@code blocks} can be found again
    * @param blocks that hold them
    */
-  public void remember(Session session, int shard, int[] tokens, int computed, BlockTable blocks) {
+  public void remember(
+      Session session, int shard, int[] tokens, int length, int indexed, BlockTable blocks) {
     if (session.removed) {
       return;
     }
-    int count = computed / BLOCK_TOKENS;
+    int count = indexed;
     session.grow(count);
     long content = root;
     long print = 0;
@@ -154,7 +156,7 @@ public final class SessionStore {
       unlease(session, count);
     }
     session.blocks = count;
-    session.tokens = computed;
+    session.tokens = length;
     session.shard = shard;
   }
 

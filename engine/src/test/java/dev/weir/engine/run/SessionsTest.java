@@ -183,6 +183,17 @@ class SessionsTest {
   }
 
   @Test
+  void aTurnThatFillsNoBlockIsToldAllTheSame() throws InterruptedException {
+    StepLoop loop = loop(20);
+    turn(loop, "short", prompt(1, 5));
+
+    SessionInfo info = loop.sessionStore().info("short", now[0]);
+    assertThat(info.tokens()).isEqualTo(5 + OUTPUTS);
+    assertThat(info.deviceTokens()).isZero();
+    assertThat(info.shard()).isZero();
+  }
+
+  @Test
   void aSessionWithARequestIsActiveAndMayBeRemoved() throws InterruptedException {
     StepLoop loop = loop(20);
     int[] prompt = prompt(1, 2 * BLOCK + 5);
