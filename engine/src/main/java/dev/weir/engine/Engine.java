@@ -10,6 +10,7 @@ import dev.weir.engine.model.Transformer;
 import dev.weir.engine.model.Weights;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.PlanLimits;
+import dev.weir.engine.plan.Scheduling;
 import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.Generation;
@@ -67,6 +68,7 @@ public final class Engine implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final ChatTemplate chatTemplate;
   private final List<Device> devices;
+  private final Scheduling scheduling;
   private final StepLoop loop;
   private final Path directory;
   private @Nullable Journal journal;
@@ -79,10 +81,12 @@ public final class Engine implements AutoCloseable {
       GenerationDefaults defaults,
       Tokenizer tokenizer,
       List<Device> devices,
+      Scheduling scheduling,
       StepLoop loop,
       Path directory) {
     this.directory = directory;
     this.config = config;
+    this.scheduling = scheduling;
     this.defaults = defaults;
     this.tokenizer = tokenizer;
     chatTemplate =
@@ -135,7 +139,9 @@ public final class Engine implements AutoCloseable {
     try {
       StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, devices);
       loop.calibrate(CALIBRATION_TIME);
-      Engine engine = new Engine(config, defaults, tokenizer, devices, loop, directory);
+      Engine engine =
+          new Engine(
+              config, defaults, tokenizer, devices, options.scheduling(), loop, directory);
       options.journal().ifPresent(engine::writeTo);
       loop.start(); // last: a failure before this closes devices that nobody uses
       return engine;
@@ -354,6 +360,11 @@ public final class Engine implements AutoCloseable {
    */
   public void endSession(String id) {
     loop.endSession(id);
+  }
+
+  /** How steps are shared between prompts and streams. */
+  public Scheduling scheduling() {
+    return scheduling;
   }
 
   /** What each shard holds, at this moment. */

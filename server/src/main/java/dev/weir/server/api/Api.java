@@ -34,6 +34,7 @@ public final class Api {
     PrometheusRegistry registry = new PrometheusRegistry();
     EngineMetrics.registerEngine(registry, engine::stats);
     EngineMetrics.registerShards(registry, engine::shards);
+    EngineMetrics.registerTarget(registry, engine.scheduling());
     Router router =
         router(
             new EngineModel(engine, name, clock.instant().getEpochSecond()),
@@ -60,7 +61,7 @@ public final class Api {
       InstantSource clock) {
     ModelsHandler models = new ModelsHandler(model);
     SessionsHandler sessions = new SessionsHandler(model);
-    return Router.builder()
+    return PageHandler.addTo(Router.builder())
         .post("/v1/completions", new CompletionsHandler(model, heartbeats, clock))
         .post("/v1/chat/completions", new ChatCompletionsHandler(model, heartbeats, clock))
         .get(ModelsHandler.PATH, models)

@@ -1,5 +1,8 @@
 package dev.weir.server.api;
 
+import dev.weir.engine.plan.LatencyTarget;
+import dev.weir.engine.plan.Policy;
+import dev.weir.engine.plan.Scheduling;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.server.http.HttpStats;
@@ -158,6 +161,27 @@ final class EngineMetrics {
                             callback.call(
                                 value.applyAsDouble(shard), Integer.toString(shard.number()))))
         .register(registry);
+  }
+
+  /** What mixed steps are held to, where the policy holds them to anything. */
+  static void registerTarget(PrometheusRegistry registry, Scheduling scheduling) {
+    if (!(scheduling.policy() instanceof Policy.TimeBudget)) {
+      return;
+    }
+    switch (scheduling.latencyTarget()) {
+      case LatencyTarget.Factor(double factor) ->
+          gauge(
+              registry,
+              "weir_itl_target_ratio",
+              "Steps with prefill, as a factor of their decode rows alone: the mean to hold.",
+              () -> factor);
+      case LatencyTarget.Nanos(double nanos) ->
+          gauge(
+              registry,
+              "weir_itl_target_seconds",
+              "Steps with prefill: the mean to hold.",
+              () -> nanos / NANOS_PER_SECOND);
+    }
   }
 
   static void registerHttp(PrometheusRegistry registry, Supplier<HttpStats> stats) {

@@ -15,7 +15,10 @@ public final class Router implements Handler {
   /** What requests and replies are. */
   static final String JSON = ErrorBody.CONTENT_TYPE;
 
-  /** By path, then by method. A path that ends in {@code /} stands for all that start with it. */
+  /**
+   * By path, then by method. A path that ends in {@code /} stands for all that start with it; the
+   * root is only itself.
+   */
   private final Map<String, Map<String, Handler>> routes;
 
   private Router(Map<String, Map<String, Handler>> routes) {
@@ -102,7 +105,8 @@ public final class Router implements Handler {
     }
     for (Map.Entry<String, Map<String, Handler>> route : routes.entrySet()) {
       String prefix = route.getKey();
-      if (prefix.endsWith("/") && path.startsWith(prefix) && path.length() > prefix.length()) {
+      boolean stands = prefix.endsWith("/") && prefix.length() > 1;
+      if (stands && path.startsWith(prefix) && path.length() > prefix.length()) {
         return route.getValue();
       }
     }

@@ -62,6 +62,14 @@ final class ApiFixture implements AutoCloseable {
         HttpRequest.newBuilder(uri(path)).build(), BodyHandlers.ofString(StandardCharsets.UTF_8));
   }
 
+  /** Gets with a header. */
+  HttpResponse<String> get(String path, String header, String value)
+      throws IOException, InterruptedException {
+    return client.send(
+        HttpRequest.newBuilder(uri(path)).header(header, value).build(),
+        BodyHandlers.ofString(StandardCharsets.UTF_8));
+  }
+
   HttpResponse<String> post(String path, String json) throws IOException, InterruptedException {
     return post(path, json.getBytes(StandardCharsets.UTF_8), "application/json; charset=utf-8");
   }
