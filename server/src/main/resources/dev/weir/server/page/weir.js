@@ -186,6 +186,7 @@ function metrics(text) {
 
 const devices = new Map(); // number → { number, name, steps, chart }
 let lastStep = -1;
+let stepsTotal = 0; // as the server counts them
 
 function device(number) {
   let known = devices.get(number);
@@ -602,7 +603,7 @@ function showDevices(offered, values) {
       const s = summary(window);
       say(made.children[0], "Device " + known.number + (known.name ? " · " + known.name : ""));
       const facts = [
-        ["inter-token latency (steps with decode rows): p50", millis(s.p50)],
+        ["inter-token latency p50", millis(s.p50)],
         ["p95", millis(s.p95)],
         ["p99", millis(s.p99)],
         ["worst", millis(s.worst)],
@@ -814,6 +815,9 @@ async function poll() {
       ask("metrics"),
       ask("v1/sessions?limit=" + MAX_SESSIONS),
     ]);
+    const total = values?.get("weir_steps_total") ?? 0;
+    if (total < stepsTotal) forgetSteps(); // it began anew since the last poll
+    stepsTotal = total;
     showModel(model);
     showShards(shards, values);
     showDevices(steps, values);
