@@ -399,7 +399,8 @@ function describe(step) {
 function timeTop(steps) {
   const times = steps.map((s) => s.ms).sort((a, b) => a - b);
   const worst = times[times.length - 1];
-  const usual = Math.max(percentile(times, 0.98) * 1.3, percentile(times, 0.5) * 1.6);
+  const predicted = steps.reduce((most, s) => Math.max(most, s.predicted_ms), 0);
+  const usual = Math.max(percentile(times, 0.9) * 2, predicted * 1.3);
   return roundUp(Math.min(worst, usual));
 }
 
