@@ -140,8 +140,7 @@ public final class Engine implements AutoCloseable {
       StepLoop loop = stepLoop(options, directory, config, defaults, tokenizer, devices);
       loop.calibrate(CALIBRATION_TIME);
       Engine engine =
-          new Engine(
-              config, defaults, tokenizer, devices, options.scheduling(), loop, directory);
+          new Engine(config, defaults, tokenizer, devices, options.scheduling(), loop, directory);
       options.journal().ifPresent(engine::writeTo);
       loop.start(); // last: a failure before this closes devices that nobody uses
       return engine;

@@ -100,7 +100,9 @@ final class Admission {
     queue.addFirst(sequence);
   }
 
-  /** Takes out all that {@code gone} says yes to, and hands each on when it does not wait any more. */
+  /**
+   * Takes out all that {@code gone} says yes to, and hands each on when it does not wait any more.
+   */
   void removeIf(Predicate<Sequence> gone, Consumer<Sequence> then) {
     for (int i = queue.size() - 1; i >= 0; i--) {
       if (gone.test(queue.get(i))) {
