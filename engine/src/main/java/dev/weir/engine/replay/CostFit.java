@@ -7,13 +7,18 @@ import java.util.List;
 
 /**
  * What steps cost, from steps that were measured: least squares of relative errors over the four
- * terms of {@link StepCost}, none of them negative, without the steps that were disturbed.
+ * terms of {@link StepCost}, none of them negative, without the steps that were disturbed. Errors
+ * are relative to what the fit before says, not to what was measured: else those that happened to
+ * be quick would count most.
  */
 final class CostFit {
   private static final int TERMS = 4;
 
   /** A step that took so many times what the rest say was disturbed. */
   private static final double OUTLIER = 3;
+
+  /** Weights change little after the second. */
+  private static final int ROUNDS = 4;
 
   /** Keeps terms that never varied at nothing, and hardly touches the others. */
   private static final double RIDGE = 1e-9;
@@ -29,14 +34,25 @@ final class CostFit {
     if (steps.isEmpty()) {
       throw new IllegalArgumentException("the journal has no steps to learn from what they cost");
     }
-    StepCost rough = fit(steps);
+    double mean = steps.stream().mapToLong(JournalRecord.Step::nanos).average().orElse(1);
+    StepCost cost = new StepCost(mean, 0, 0, 0);
+    List<JournalRecord.Step> used = steps;
+    for (int round = 0; round < ROUNDS; round++) {
+      cost = fit(used, cost);
+      used = undisturbed(steps, cost);
+    }
+    return cost;
+  }
+
+  private static List<JournalRecord.Step> undisturbed(
+      List<JournalRecord.Step> steps, StepCost cost) {
     List<JournalRecord.Step> undisturbed = new ArrayList<>();
     for (JournalRecord.Step step : steps) {
-      if (step.nanos() <= OUTLIER * predict(rough, step)) {
+      if (step.nanos() <= OUTLIER * predict(cost, step)) {
         undisturbed.add(step);
       }
     }
-    return undisturbed.isEmpty() ? rough : fit(undisturbed);
+    return undisturbed.isEmpty() ? steps : undisturbed;
   }
 
   private static double predict(StepCost cost, JournalRecord.Step step) {
@@ -47,10 +63,10 @@ final class CostFit {
   }
 
   /** Leaves out the most negative term, again and again, until none is. */
-  private static StepCost fit(List<JournalRecord.Step> steps) {
+  private static StepCost fit(List<JournalRecord.Step> steps, StepCost before) {
     boolean[] used = {true, true, true, true};
     for (int left = TERMS; left > 0; left--) {
-      double[] terms = solve(steps, used);
+      double[] terms = solve(steps, before, used);
       int worst = 0;
       for (int i = 1; i < TERMS; i++) {
         worst = terms[i] < terms[worst] ? i : worst;
@@ -65,7 +81,7 @@ final class CostFit {
   }
 
   /** The normal equations of the used terms; 0 for the others. */
-  private static double[] solve(List<JournalRecord.Step> steps, boolean[] used) {
+  private static double[] solve(List<JournalRecord.Step> steps, StepCost before, boolean[] used) {
     double[][] matrix = new double[TERMS][TERMS + 1];
     double[] scale = new double[TERMS];
     for (JournalRecord.Step step : steps) {
@@ -76,14 +92,14 @@ final class CostFit {
     }
     for (JournalRecord.Step step : steps) {
       double[] terms = terms(step);
-      double nanos = Math.max(1, step.nanos());
+      double expected = Math.max(1, predict(before, step));
       for (int i = 0; i < TERMS; i++) {
-        double row = used[i] && scale[i] > 0 ? terms[i] / scale[i] / nanos : 0;
+        double row = used[i] && scale[i] > 0 ? terms[i] / scale[i] / expected : 0;
         for (int j = 0; j < TERMS; j++) {
-          double column = used[j] && scale[j] > 0 ? terms[j] / scale[j] / nanos : 0;
+          double column = used[j] && scale[j] > 0 ? terms[j] / scale[j] / expected : 0;
           matrix[i][j] += row * column;
         }
-        matrix[i][TERMS] += row;
+        matrix[i][TERMS] += row * step.nanos() / expected;
       }
     }
     double largest = 0;
