@@ -131,6 +131,9 @@ class ArchitectureTest {
         noClasses()
             .that()
             .resideInAnyPackage("dev.weir.engine.plan..", "dev.weir.engine.kv..")
+            .and()
+            // It names pieces of host memory, which others copy to and from.
+            .doNotHaveFullyQualifiedName("dev.weir.engine.kv.HostTier")
             .should()
             .dependOnClassesThat()
             .resideInAnyPackage(
