@@ -101,8 +101,8 @@ public final class StepLoop {
 
   private final int[] missing;
   private final Predicate<Sequence> isExpired = this::isExpired;
-  private final Predicate<Sequence> isStranded = waiting -> strandedBy(waiting) != null;
-  private final Consumer<Sequence> endCancelled = waiting -> end(waiting, CANCELLED);
+  private final Predicate<Sequence> isStranded = this::isStranded;
+  private final Consumer<Sequence> endCancelled = this::endCancelled;
   private final Consumer<Sequence> endExpired = this::endExpired;
   private final Consumer<Sequence> endStranded = this::endStranded;
 
@@ -415,6 +415,10 @@ public final class StepLoop {
       }
     }
     admission.removeIf(Sequence::cancelled, endCancelled);
+  }
+
+  private void endCancelled(Sequence waiting) {
+    end(waiting, CANCELLED);
   }
 
   private void dropExpired() {
@@ -924,6 +928,10 @@ public final class StepLoop {
     }
     shards.close(replica.number);
     admission.removeIf(isStranded, endStranded);
+  }
+
+  private boolean isStranded(Sequence waiting) {
+    return strandedBy(waiting) != null;
   }
 
   /** Why a sequence that waits can run nowhere any more; null if it can. */
