@@ -463,7 +463,7 @@ public final class StepLoop {
         try {
           progressed |= transfers.advance(replica.number);
         } catch (RuntimeException | Error failure) {
-          fail(replica, failure);
+          failCopy(replica, failure);
           progressed = true;
         }
       }
@@ -643,7 +643,7 @@ public final class StepLoop {
         if (replica.hasDoneStep() || transfers.canAdvance(replica.number)) {
           return true;
         }
-      } catch (RuntimeException failure) {
+      } catch (RuntimeException | Error failure) {
         return true; // whoever completes the step learns of it
       }
     }
@@ -893,7 +893,7 @@ public final class StepLoop {
   /** A device's step or copy failed: what runs there ends, and all of it if the device is lost. */
   private void fail(Replica replica, Throwable failure) {
     LOG.log(Level.ERROR, "a step of " + replica.device.name() + " failed", failure);
-    boolean lost = failure instanceof DeviceLostException;
+    boolean lost = failure instanceof DeviceLostException || replica.device.lost();
     String message = "a step failed: " + failure;
     RequestFailedException cause =
         lost
@@ -904,6 +904,24 @@ public final class StepLoop {
     if (lost) {
       lose(replica, cause);
     }
+  }
+
+  /** A copy to a device failed, or one from there to host memory. */
+  private void failCopy(Replica replica, Throwable failure) {
+    transfers.settle(replica.number);
+    fail(whoFailed(replica, failure), failure);
+  }
+
+  /** The device itself, unless the one that it copied from is lost. */
+  private Replica whoFailed(Replica replica, Throwable failure) {
+    if (failure instanceof DeviceLostException && !replica.device.lost()) {
+      for (Replica peer : replicas) {
+        if (peer.lost() == null && peer.device.lost()) {
+          return peer;
+        }
+      }
+    }
+    return replica;
   }
 
   private void failRunning(Replica replica, RuntimeException cause) {

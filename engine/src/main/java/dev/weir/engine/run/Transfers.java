@@ -5,6 +5,8 @@ import dev.weir.engine.kv.HostTier;
 import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.KvShape;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * itself delays its step by little.
  */
 final class Transfers {
+  private static final Logger LOG = System.getLogger(Transfers.class.getName());
+
   /**
    * Beside the steps of a device that copies by itself meanwhile: a few milliseconds of its link.
    */
@@ -187,7 +191,8 @@ final class Transfers {
       if (shards.device(shard) != lane.replica.number || !shards.open(shard)) {
         continue;
       }
-      while (free(pool) < pool.capacity() / FREE_PART && lane.batch < lane.batchBlocks) {
+      while (free(pool) < Math.ceilDiv(pool.capacity(), FREE_PART)
+          && lane.batch < lane.batchBlocks) {
         int block = pool.oldestCached();
         if (block < 0) {
           break;
@@ -267,6 +272,9 @@ final class Transfers {
     long restoredTokens = (long) restored * KvShape.BLOCK_TOKENS;
     long copiedTokens = (long) (move.count() - restored) * KvShape.BLOCK_TOKENS;
     Ledger ledger = move.sequence.ledger;
+    long now = clock.nanos();
+    Counters.add(ledger.copy, now - move.sequence.accountedNanos);
+    move.sequence.accountedNanos = now;
     Counters.add(ledger.restoredTokens, restoredTokens);
     Counters.add(ledger.copiedTokens, copiedTokens);
     Counters.add(counters.restoredTokens, restoredTokens);
@@ -298,6 +306,23 @@ final class Transfers {
           lane.moves.addLast(move);
         }
       }
+    }
+  }
+
+  /**
+   * A call for a device's batch failed: nothing of the batch is used, and no copy of it is under
+   * way any more. A move begins it again unless its sequence leaves.
+   */
+  void settle(int device) {
+    Lane lane = lanes[device];
+    if (lane.busy()) {
+      try {
+        lane.copies.submit(lane.done); // behind what was handed in before the call that failed
+        lane.done.await();
+      } catch (RuntimeException | Error failure) {
+        LOG.log(Level.DEBUG, "the device did not settle after a failed copy", failure);
+      }
+      endBatch(lane);
     }
   }
 

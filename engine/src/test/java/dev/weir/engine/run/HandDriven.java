@@ -8,6 +8,7 @@ import dev.weir.engine.model.Transformer;
 import dev.weir.engine.model.Weights;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.PlanLimits;
+import dev.weir.engine.plan.StepWork;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Request;
@@ -18,7 +19,9 @@ import dev.weir.kernels.KvShape;
 import dev.weir.kernels.cpu.CpuDevice;
 import dev.weir.kernels.reference.ReferenceDevice;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * A {@link dev.weir.engine.testing.TinyModel} whose step loops run on the test's own thread, step
@@ -36,23 +39,26 @@ final class HandDriven implements AutoCloseable {
 
   final Device device;
   final Tokenizer tokenizer;
-  private final Transformer transformer;
+  private final List<Device> devices;
+  private final List<Transformer> transformers = new ArrayList<>();
   private long now;
 
   /**
    * @param model a directory that TinyModel has written
-   * @param device closed with this
+   * @param devices each has the model, and is closed with this; at least one
    */
-  HandDriven(Path model, Device device) {
-    this.device = device;
+  HandDriven(Path model, Device... devices) {
+    this.devices = List.of(devices);
+    device = devices[0];
     tokenizer = Tokenizer.load(model);
     ModelConfig config = ModelConfigReader.read(model);
-    Weights weights;
     try (Checkpoint checkpoint = Checkpoint.open(model)) {
-      weights = Weights.load(checkpoint, config, device, LoadProgress.SILENT);
+      for (Device one : devices) {
+        Weights weights = Weights.load(checkpoint, config, one, LoadProgress.SILENT);
+        transformers.add(
+            new Transformer(config, weights, one, config.contextLength(), STEP_TOKENS, SLOTS));
+      }
     }
-    transformer =
-        new Transformer(config, weights, device, config.contextLength(), STEP_TOKENS, SLOTS);
   }
 
   /** The C kernels where there are any. */
@@ -80,17 +86,50 @@ final class HandDriven implements AutoCloseable {
       boolean reusePrefixes,
       PlanLimits limits,
       Clock clock) {
-    return new StepLoop(
-        List.of(
-            new DeviceModel(
-                device,
-                transformer,
-                device.allocateKv(transformer.kvShape(), blocks),
-                new CostModel())),
-        tokenizer,
-        new int[] {TinyModel.END},
-        LoopOptions.of(shards, slots, 1024, maxLength, reusePrefixes, limits),
-        clock);
+    return loop(
+        LoopOptions.of(shards, slots, 1024, maxLength, reusePrefixes, limits), clock, blocks);
+  }
+
+  /**
+   * A loop over the first devices.
+   *
+   * @param blocks KV blocks of each device
+   */
+  StepLoop loop(LoopOptions options, Clock clock, int... blocks) {
+    return loop(options, clock, CostModel::new, blocks);
+  }
+
+  private StepLoop loop(
+      LoopOptions options, Clock clock, Supplier<CostModel> costs, int... blocks) {
+    List<DeviceModel> models = new ArrayList<>();
+    for (int i = 0; i < blocks.length; i++) {
+      Transformer transformer = transformers.get(i);
+      models.add(
+          new DeviceModel(
+              devices.get(i),
+              transformer,
+              devices.get(i).allocateKv(transformer.kvShape(), blocks[i]),
+              costs.get()));
+    }
+    return new StepLoop(models, tokenizer, new int[] {TinyModel.END}, options, clock);
+  }
+
+  /**
+   * A loop with the virtual clock over the first devices, which compute far slower than they copy.
+   */
+  StepLoop loop(LoopOptions options, int... blocks) {
+    return loop(options, this::tick, HandDriven::slow, blocks);
+  }
+
+  private static CostModel slow() {
+    CostModel cost = new CostModel();
+    StepWork work = new StepWork();
+    for (int tokens = 1; tokens <= STEP_TOKENS; tokens++) {
+      work.clear();
+      work.addPrefill(0, tokens);
+      cost.learn(work, 1e6 * tokens);
+    }
+    return cost;
   }
 
   /** A loop with room for all. */
@@ -125,6 +164,6 @@ final class HandDriven implements AutoCloseable {
   @Override
   public void close() {
     tokenizer.close();
-    device.close();
+    devices.forEach(Device::close);
   }
 }
