@@ -9,7 +9,8 @@ import java.util.Optional;
  *
  * @param queuedNanos until it was admitted, and after a preemption until it was admitted again
  * @param copyNanos until its KV was brought from where it lay
- * @param prefillNanos steps that computed some of its prompt
+ * @param prefillNanos steps that computed some of its prompt, as far as they would have taken
+ *     without others' prompts
  * @param decodeNanos steps that drew its tokens, as far as they would have taken without others'
  *     prompts
  * @param stalledNanos what others' prompts added to its steps, and steps that left it out

@@ -33,20 +33,25 @@ final class Accounting {
   /** Puts the time since the last step on the clocks of all that run on a device. */
   static void computed(Replica replica, StepFrame frame, long now, Counters counters) {
     long step = counters.steps.getPlain();
-    double othersShare = frame.plan().prefillShare();
+    double promptsShare = frame.plan().prefillShare();
+    double promptsCost = 0;
+    for (int slice = 0; slice < frame.slices(); slice++) {
+      promptsCost += promptCost(replica, frame, slice);
+    }
     for (int slice = 0; slice < frame.slices(); slice++) {
       Sequence sequence = frame.sequence(slice);
       long passed = now - sequence.accountedNanos;
       sequence.accountedNanos = now;
       sequence.accountedStep = step;
-      if (frame.prefills(slice)) {
-        Counters.add(sequence.ledger.prefill, passed);
+      boolean prefills = frame.prefills(slice);
+      double own = promptsCost > 0 ? promptCost(replica, frame, slice) / promptsCost : 0;
+      long stalled = (long) (passed * promptsShare * (1 - own));
+      Counters.add(sequence.ledger.stalled, stalled);
+      Counters.add(prefills ? sequence.ledger.prefill : sequence.ledger.decode, passed - stalled);
+      if (prefills) {
         sequence.ledger.prefilledTokens.setOpaque(
             Math.min(frame.computed(slice), sequence.job.prompt().length));
       } else {
-        long stalled = (long) (passed * othersShare);
-        Counters.add(sequence.ledger.stalled, stalled);
-        Counters.add(sequence.ledger.decode, passed - stalled);
         Counters.add(counters.stalledNanos, stalled);
       }
     }
@@ -59,5 +64,12 @@ final class Accounting {
             sequence.move == null ? sequence.ledger.stalled : sequence.ledger.copy, passed);
       }
     }
+  }
+
+  /** What a slice's part of a prompt is expected to cost; 0 for a decode row. */
+  private static double promptCost(Replica replica, StepFrame frame, int slice) {
+    return frame.prefills(slice)
+        ? replica.cost.chunkCost(frame.first(slice), frame.length(slice))
+        : 0;
   }
 }

@@ -63,7 +63,8 @@ final class Levels {
         perToken = forecast.besideNanos(decode, rows, 0, TYPICAL_PROMPT) / TYPICAL_PROMPT;
       }
     }
-    submissions.forecast(ahead, perToken);
+    // With no device left requests fail by themselves, and say why.
+    submissions.forecast(Double.isFinite(ahead) ? ahead : 0, perToken);
   }
 
   /** Step thread: shows what is held and runs now. */

@@ -358,11 +358,7 @@ final class Shards {
 
   /** Takes all blocks from a sequence, the last first; what is indexed can be found again. */
   void release(Sequence sequence) {
-    ContextMove move = sequence.move;
-    if (move != null) {
-      move.abandon();
-      sequence.move = null;
-    }
+    assert sequence.move == null : "a move that goes on holds on to its sequence";
     while (sequence.blocks.size() > 0) {
       int block = sequence.blocks.removeLast();
       owner(block).release(block);

@@ -184,6 +184,11 @@ final class StepFrame {
     return computed[slice];
   }
 
+  /** How many of a slice's sequence's tokens were computed before this step. */
+  int first(int slice) {
+    return computed[slice] - lengths[slice];
+  }
+
   /** Whether a slice computes some of a prompt rather than decodes. */
   boolean prefills(int slice) {
     return prefilling[slice];

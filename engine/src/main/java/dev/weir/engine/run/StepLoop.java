@@ -847,6 +847,11 @@ public final class StepLoop {
           sequence.indexedBlocks,
           sequence.blocks);
     }
+    ContextMove move = sequence.move;
+    if (move != null) {
+      sequence.move = null;
+      transfers.abandon(move);
+    }
     shards.release(sequence);
   }
 
@@ -939,6 +944,7 @@ public final class StepLoop {
     transfers.lose(replica.number, failed);
     for (ContextMove move : failed) {
       if (!move.abandoned()) { // its source is gone: it starts over with what is left
+        move.sequence.move = null;
         leaveRunning(move.sequence);
         admission.addFirst(move.sequence);
       }

@@ -111,6 +111,16 @@ final class Transfers {
     lanes[move.device].moves.addLast(move);
   }
 
+  /** A sequence leaves without its context: what is not being copied is given back at once. */
+  void abandon(ContextMove move) {
+    Lane lane = lanes[move.device];
+    move.abandon();
+    if (lane.moving != move) {
+      lane.moves.remove(move);
+      shards.letGo(move);
+    }
+  }
+
   /** Whether anything is being copied, or waits for that. */
   boolean underWay() {
     for (Lane lane : lanes) {
@@ -161,7 +171,7 @@ final class Transfers {
     return true;
   }
 
-  /** The first move that is still wanted; those that are not end here. */
+  /** The first move; one that was abandoned while its batch was copied ends here. */
   private @Nullable ContextMove nextMove(Lane lane) {
     ContextMove move = lane.moves.peekFirst();
     while (move != null && move.abandoned()) {
