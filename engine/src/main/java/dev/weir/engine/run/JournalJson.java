@@ -1,5 +1,6 @@
 package dev.weir.engine.run;
 
+import dev.weir.engine.load.JsonWriter;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
@@ -89,7 +90,7 @@ final class JournalJson {
       }
       case JournalRecord.Closed closed -> line.put(TYPE, CLOSED);
     }
-    return JSON.writeValueAsString(line);
+    return JsonWriter.text(line);
   }
 
   /** Request, choice, length, and whether a token was drawn, of one entry after the other. */

@@ -1,5 +1,6 @@
 package dev.weir.server.protocol;
 
+import dev.weir.engine.load.JsonWriter;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -173,7 +174,7 @@ final class Json {
   }
 
   static byte[] write(JsonNode node) {
-    return MAPPER.writeValueAsBytes(node);
+    return JsonWriter.bytes(node);
   }
 
   /** A string's characters as they stand between the quotes, in UTF-8. */

@@ -1,6 +1,7 @@
 package dev.weir.tests.bench;
 
 import dev.weir.engine.load.Checkpoint;
+import dev.weir.engine.load.JsonWriter;
 import dev.weir.engine.load.ModelDirectory;
 import dev.weir.engine.model.ModelConfig;
 import dev.weir.engine.model.ModelConfigReader;
@@ -134,7 +135,7 @@ public enum RandomModel {
     for (int id = words.size(); id < vocabulary; id++) {
       words.put("Ġ" + Integer.toString(id, Character.MAX_RADIX), id); // Ġ: a byte-level space
     }
-    return JsonMapper.shared().writeValueAsString(root);
+    return JsonWriter.text(root);
   }
 
   private static void writeWeights(Path file, ModelConfig config) throws IOException {

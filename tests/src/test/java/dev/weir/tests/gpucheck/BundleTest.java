@@ -117,9 +117,18 @@ class BundleTest {
       found.reset();
       assertThat(found.find()).as(text.toString()).isTrue();
       HttpRequest health = HttpRequest.newBuilder(URI.create(found.group() + "/health")).build();
+      HttpRequest sum =
+          HttpRequest.newBuilder(URI.create(found.group() + "/v1/completions"))
+              .header("Content-Type", "application/json")
+              .POST(
+                  HttpRequest.BodyPublishers.ofString("{\"prompt\":\"12 + 30\",\"max_tokens\":2}"))
+              .build();
       try (HttpClient client = HttpClient.newHttpClient()) {
         assertThat(client.send(health, HttpResponse.BodyHandlers.ofString()).statusCode())
             .isEqualTo(200);
+        HttpResponse<String> answer = client.send(sum, HttpResponse.BodyHandlers.ofString());
+        assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+        assertThat(answer.body()).contains("\"completion_tokens\":2");
       }
     } finally {
       server.destroyForcibly().waitFor();

@@ -12,6 +12,7 @@ import dev.weir.kernels.DType;
 import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +27,9 @@ import tools.jackson.databind.JsonNode;
 class TermsOverHttpTest {
   private static final int SHARDS = 4;
   private static final int PROMPT = 600;
+
+  /** Requests that keep the only slot busy for far longer than anybody waits here. */
+  private static final int BEFORE = 20;
 
   @TempDir private Path folder;
 
@@ -86,13 +90,20 @@ class TermsOverHttpTest {
   @Test
   void aRequestThatWaitsForTooLongIsToldSoAndTheOneBeforeItRunsOn() throws Exception {
     Sampling whole = Sampling.builder().temperature(0).maxTokens(1500).ignoreEos(true).build();
-    try (Generation running = weir.engine().submit(Request.of(Prompt.of(1, 2, 3), whole))) {
+    Request request = Request.of(Prompt.of(1, 2, 3), whole);
+    List<Generation> before = new ArrayList<>();
+    try (Generation running = weir.engine().submit(request)) {
+      for (int i = 0; i < BEFORE; i++) { // one after the other in the only slot
+        before.add(weir.engine().submit(request));
+      }
       WeirUnderTest.eventually("it runs", () -> weir.engine().stats().running() == 1);
       HttpResponse<String> answer = ask(Map.of("queue_timeout", 0.02), 3);
       assertThat(answer.statusCode()).as(answer.body()).isEqualTo(408);
       assertThat(WeirUnderTest.json(answer).at("/error/code").asString())
           .isEqualTo("queue_timeout");
       assertThat(running.await().choices().getFirst().tokens()).hasSize(1500);
+    } finally {
+      before.forEach(Generation::close);
     }
     assertThat(weir.get("/metrics").body())
         .contains("weir_requests_timed_out_total{clock=\"queue_timeout\"} 1.0");
