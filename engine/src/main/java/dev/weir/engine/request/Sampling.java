@@ -141,35 +141,20 @@ public record Sampling(
 
   /** This sampling with a seed. */
   public Sampling withSeed(long value) {
-    return with(OptionalLong.of(value), maxTokens);
+    return with(OptionalLong.of(value), maxTokens, stopStrings);
   }
 
   /** This sampling with another {@link #maxTokens}; no less than {@link #minTokens}. */
   public Sampling withMaxTokens(int value) {
-    return with(seed, value);
+    return with(seed, value, stopStrings);
   }
 
   /** This sampling without {@link #stopStrings}. */
   public Sampling withoutStopStrings() {
-    return new Sampling(
-        temperature,
-        topK,
-        topP,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        logitBias,
-        seed,
-        maxTokens,
-        minTokens,
-        stopTokenIds,
-        List.of(),
-        ignoreEos,
-        logprobs);
+    return with(seed, maxTokens, List.of());
   }
 
-  private Sampling with(OptionalLong newSeed, int newMaxTokens) {
+  private Sampling with(OptionalLong newSeed, int newMaxTokens, List<String> newStopStrings) {
     return new Sampling(
         temperature,
         topK,
@@ -183,7 +168,7 @@ public record Sampling(
         newMaxTokens,
         minTokens,
         stopTokenIds,
-        stopStrings,
+        newStopStrings,
         ignoreEos,
         logprobs);
   }

@@ -70,38 +70,21 @@ public record LoopOptions(
 
   /** These options with another {@link #lockstep}. */
   public LoopOptions withLockstep(boolean value) {
-    return new LoopOptions(
-        shards,
-        slots,
-        queue,
-        maxLength,
-        reusePrefixes,
-        plan,
-        value,
-        hostBlocks,
-        limits,
-        maxQueueNanos,
-        leaseNanos);
+    return with(value, hostBlocks, limits, maxQueueNanos, leaseNanos);
   }
 
   /** These options with another {@link #hostBlocks}. */
   public LoopOptions withHostBlocks(int value) {
-    return new LoopOptions(
-        shards,
-        slots,
-        queue,
-        maxLength,
-        reusePrefixes,
-        plan,
-        lockstep,
-        value,
-        limits,
-        maxQueueNanos,
-        leaseNanos);
+    return with(lockstep, value, limits, maxQueueNanos, leaseNanos);
   }
 
   /** These options with other time limits. */
   public LoopOptions withTimes(TimeLimits defaults, long maxQueue, long lease) {
+    return with(lockstep, hostBlocks, defaults, maxQueue, lease);
+  }
+
+  private LoopOptions with(
+      boolean newLockstep, int newHostBlocks, TimeLimits defaults, long maxQueue, long lease) {
     return new LoopOptions(
         shards,
         slots,
@@ -109,8 +92,8 @@ public record LoopOptions(
         maxLength,
         reusePrefixes,
         plan,
-        lockstep,
-        hostBlocks,
+        newLockstep,
+        newHostBlocks,
         defaults,
         maxQueue,
         lease);

@@ -301,12 +301,7 @@ final class Transfers {
     for (Lane lane : lanes) {
       boolean its = lane.replica.number == device;
       if (lane.busy() && (its || readsFrom(lane, device))) {
-        try {
-          lane.done.await();
-        } catch (RuntimeException failure) {
-          // The copy has ended with the device; nothing of it is used.
-        }
-        endBatch(lane);
+        dropBatch(lane);
       }
       for (int left = lane.moves.size(); left > 0; left--) {
         ContextMove move = lane.moves.removeFirst();
@@ -326,18 +321,18 @@ final class Transfers {
   void settle(int device) {
     Lane lane = lanes[device];
     if (lane.busy()) {
-      try {
-        lane.copies.submit(lane.done); // behind what was handed in before the call that failed
-        lane.done.await();
-      } catch (RuntimeException | Error failure) {
-        LOG.log(Level.DEBUG, "the device did not settle after a failed copy", failure);
-      }
-      endBatch(lane);
+      dropBatch(lane);
     }
   }
 
-  /** What was copied is not used. */
-  private void endBatch(Lane lane) {
+  /** Waits until nothing of a batch is under way any more; what was copied is not used. */
+  private void dropBatch(Lane lane) {
+    try {
+      lane.copies.submit(lane.done); // behind what was handed in, if a call failed half-way
+      lane.done.await();
+    } catch (RuntimeException | Error failure) {
+      LOG.log(Level.DEBUG, "a batch of copies ended with its device", failure);
+    }
     if (lane.moving == null) {
       for (int i = 0; i < lane.batch; i++) {
         host.abandon(lane.spilledTo[i]);
@@ -366,12 +361,7 @@ final class Transfers {
   void close() {
     for (Lane lane : lanes) {
       if (lane.busy()) {
-        try {
-          lane.done.await();
-        } catch (RuntimeException failure) {
-          // It has ended with its device.
-        }
-        endBatch(lane);
+        dropBatch(lane);
       }
       for (ContextMove move : lane.moves) {
         shards.letGo(move);

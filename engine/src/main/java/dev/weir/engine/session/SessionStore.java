@@ -11,7 +11,6 @@ import dev.weir.engine.request.UnknownSessionException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -259,11 +258,6 @@ public final class SessionStore {
     return false;
   }
 
-  /** How many sessions there are. */
-  public int size() {
-    return sessions.size();
-  }
-
   /**
    * Some of the sessions, the one that came last at the end.
    *
@@ -365,10 +359,5 @@ public final class SessionStore {
       }
     }
     return low;
-  }
-
-  /** For tests: all sessions by id. */
-  Map<String, Session> all() {
-    return sessions;
   }
 }
