@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -14,7 +13,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Attention over thousands of positions, sampled outputs against float64; a short context unless
  * {@link RealShapesTest} has real shapes.
  */
-@Tag("long") // on an emulated GPU
 class LongContextTest {
   private static final boolean REAL = RealShapesTest.REAL;
 

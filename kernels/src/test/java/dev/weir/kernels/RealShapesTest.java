@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -16,7 +15,6 @@ import org.junit.jupiter.params.provider.MethodSource;
  * even more, takes minutes for these: unless the property {@value #PROPERTY} is set, the shapes are
  * small ones of the same kind.
  */
-@Tag("long") // on an emulated GPU
 class RealShapesTest {
   static final String PROPERTY = "weir.test.realShapes";
 
