@@ -30,6 +30,7 @@ static inline __attribute__((always_inline)) const char *weir_row(const weir_row
 #define WEIR_EACH_ROWS(CASE) \
   CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 
-// How far ahead of its use a panel's stream is asked into the second-level cache. Few tokens wait for memory alone and
-// leave its own prefetcher little to add; many keep the units busy meanwhile. Measured on Zen 4.
-#define WEIR_AHEAD_BYTES(rows) ((rows) <= 4 ? 2048 : 8192)
+// How far ahead of its use a panel's stream is asked into the second-level cache. One or two tokens wait for memory
+// alone, whatever is asked; with three to five a distance in between costs up to half as much again as a short one; more
+// keep the units busy long enough that the stream must be asked for early. Measured on Zen 4.
+#define WEIR_AHEAD_BYTES(rows) ((rows) <= 2 ? 2048 : (rows) <= 5 ? 512 : 8192)
