@@ -1,10 +1,8 @@
 package dev.weir.engine.plan;
 
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -147,23 +145,8 @@ public final class FairQueue<T> {
     return item;
   }
 
-  /** Removes all requests that {@code gone} says yes to, in one pass in the order of service. */
-  public void removeIf(Predicate<? super T> gone) {
-    int kept = 0;
-    for (int i = 0; i < size; i++) {
-      if (gone.test(get(i))) {
-        leave(i);
-      } else {
-        move(i, kept++);
-      }
-    }
-    Arrays.fill(items, kept, size, null);
-    Arrays.fill(owners, kept, size, null);
-    size = kept;
-  }
-
-  /** Tokens of the requests that would be served before one that is added now. */
-  public long costAhead(String tenant, int priority) {
+  /** For tests: tokens of the requests that would be served before one that is added now. */
+  long costAhead(String tenant, int priority) {
     Tenant owner = tenants.get(tenant);
     double start = owner == null ? virtualTime : Math.max(virtualTime, owner.finish);
     long ahead = 0;
@@ -216,19 +199,15 @@ public final class FairQueue<T> {
   }
 
   private void delete(int index) {
-    leave(index);
-    shift(index + 1, index, size - index - 1);
-    size--;
-    items[size] = null;
-    owners[size] = null;
-  }
-
-  private void leave(int index) {
     totalCost -= costs[index];
     Tenant owner = owners[index];
     if (owner != null && --owner.waiting == 0) {
       owner.finish = owner.paid;
     }
+    shift(index + 1, index, size - index - 1);
+    size--;
+    items[size] = null;
+    owners[size] = null;
   }
 
   private void shift(int from, int to, int count) {
@@ -237,14 +216,6 @@ public final class FairQueue<T> {
     System.arraycopy(starts, from, starts, to, count);
     System.arraycopy(keys, from, keys, to, count);
     System.arraycopy(costs, from, costs, to, count);
-  }
-
-  private void move(int from, int to) {
-    items[to] = items[from];
-    owners[to] = owners[from];
-    starts[to] = starts[from];
-    keys[to] = keys[from];
-    costs[to] = costs[from];
   }
 
   /** Keeps the number of tenants bounded; those that wait are at most {@code capacity}. */

@@ -44,7 +44,6 @@ class PlanAllocationTest {
       sum += queue.get(i).length();
     }
     queue.addFirst(queue.take(step % queue.size()));
-    queue.removeIf(String::isEmpty);
     sum += queue.costAhead("nobody", 3) + queue.cost();
     sum += forecast.besideNanos(1e6, 8, 500, 2000) + plan.predictedNanos();
   }

@@ -33,6 +33,7 @@ record StormReport(double allowed, List<StormSeries> all) {
             "p99 gap during",
             "%.1f ms",
             run -> MILLIS * run.gaps(run.sent(), run.answered()).quantile(0.99)),
+        new Column("worst gap before", "%.1f ×", StormRun::worstGapBefore),
         new Column("worst gap", "%.1f ×", StormRun::worstGap),
         new Column("first token", "%.2f s", StormRun::promptSeconds),
         new Column("of the balance", "%.0f %%", run -> PERCENT * ofBalance(run)),
@@ -93,6 +94,7 @@ record StormReport(double allowed, List<StormSeries> all) {
     row.put("after_tokens_per_second", run.after());
     row.put("kept", run.kept());
     row.put("median_gap_before_seconds", run.gaps(run.begin(), run.sent()).median());
+    row.put("worst_gap_before_over_median_gap", run.worstGapBefore());
     row.put("worst_gap_over_median_gap", run.worstGap());
     row.put("first_token_seconds", run.promptSeconds());
     row.put("failures", run.failures());

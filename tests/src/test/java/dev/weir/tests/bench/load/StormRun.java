@@ -87,6 +87,12 @@ record StormRun(
     return Values.of(gaps.build().toArray());
   }
 
+  /** The longest gap before the storm, as a multiple of the median: what the machine does alone. */
+  double worstGapBefore() {
+    Values before = gaps(begin, sent);
+    return before.max() / before.median();
+  }
+
   /** The longest gap while the prompts were prefilled, as a multiple of the median before. */
   double worstGap() {
     return gaps(sent, answered).max() / gaps(begin, sent).median();
