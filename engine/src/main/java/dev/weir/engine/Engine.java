@@ -392,7 +392,7 @@ public final class Engine implements AutoCloseable {
   @Override
   public synchronized void close() {
     boolean ended = loop.close();
-    if (journal != null) {
+    if (journal != null && ended) { // else it goes on with what the loop may still do
       journal.close();
     }
     if (ended) {

@@ -3,6 +3,7 @@ package dev.weir.engine.replay;
 import dev.weir.engine.model.Transformer;
 import dev.weir.engine.plan.CostModel;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
@@ -44,7 +45,8 @@ public final class Replan {
 
   private final JournalFile journal;
   private final StepCost cost;
-  private final Map<Long, List<JournalRecord.End>> ends = new HashMap<>();
+  private final Map<Stream, int[]> outputs = new HashMap<>();
+  private final int choices;
 
   /**
    * @throws IllegalArgumentException if the journal has no steps
@@ -52,32 +54,55 @@ public final class Replan {
   public Replan(JournalFile journal) {
     this.journal = journal;
     cost = CostFit.of(journal.steps());
-    for (JournalRecord.End end : journal.ends()) {
-      ends.computeIfAbsent(end.request(), number -> new ArrayList<>()).add(end);
+    Map<Stream, Integer> drawn = new HashMap<>();
+    for (JournalRecord.Step step : journal.steps()) {
+      for (JournalRecord.Entry entry : step.entries()) {
+        if (entry.drew()) {
+          drawn.merge(new Stream(entry.request(), entry.choice()), 1, Integer::sum);
+        }
+      }
     }
+    // What had not ended yet is as long as it was; nobody knows which tokens it had drawn.
+    drawn.forEach((stream, length) -> outputs.put(stream, new int[length]));
+    for (JournalRecord.End end : journal.ends()) {
+      outputs.put(new Stream(end.request(), end.choice()), end.output());
+    }
+    choices = journal.arrivals().stream().mapToInt(it -> it.request().choices()).sum();
   }
+
+  private record Stream(long request, int choice) {}
+
+  /**
+   * A schedule of all requests.
+   *
+   * @param latencies what callers saw
+   * @param origins where contexts came from
+   */
+  public record Schedule(Latencies latencies, Origins origins) {}
 
   /** What the journal's steps cost. */
   public StepCost cost() {
     return cost;
   }
 
-  /** What the callers of the recorded schedule saw. */
-  public Latencies recorded() {
-    return Latencies.of(journal.arrivals(), journal.steps());
+  /** The recorded schedule. */
+  public Schedule recorded() {
+    return new Schedule(
+        Latencies.of(journal.arrivals(), journal.steps()), Origins.of(journal.placements()));
   }
 
   /** What a choice answers. */
   private record Answer(int promptLength, int... output) {}
 
   /**
-   * What they would have seen.
+   * Another schedule.
    *
    * @param shards over all devices, a multiple of these
    * @param devices how many simulated devices, each with the journal's KV blocks
+   * @throws IllegalArgumentException if some request does not fit such shards
    */
-  public Latencies simulated(Scheduling scheduling, int shards, int devices) {
-    return new Run(scheduling, shards, devices).latencies();
+  public Schedule simulated(Scheduling scheduling, int shards, int devices) {
+    return new Run(scheduling, shards, devices).schedule();
   }
 
   /** One simulation. */
@@ -87,14 +112,17 @@ public final class Replan {
     private final List<JournalRecord.Arrival> taken = new ArrayList<>();
     private final Map<Long, Answer> answers = new HashMap<>();
     private final List<JournalRecord.Arrival> arrivals = new ArrayList<>();
+    private final List<JournalRecord.Placement> placements = new ArrayList<>();
     private final List<JournalRecord.Step> steps = new ArrayList<>();
     private final int[] endIds = JournalHeader.endIds(journal.header());
     private final Journal records = new Journal(this::take);
     private final StepLoop loop;
+    private long origin;
 
     Run(Scheduling scheduling, int shards, int devices) {
       JournalRecord.Header header = journal.header();
-      LoopOptions options = JournalHeader.loopOptions(header, scheduling, shards);
+      // All that was served then is served now, however long it waits.
+      LoopOptions options = JournalHeader.loopOptions(header, scheduling, shards, choices);
       int vocabulary = JournalHeader.integer(header.model(), "vocabulary");
       int blocks = JournalHeader.integer(header.options(), "blocks");
       List<DeviceModel> models = new ArrayList<>();
@@ -115,17 +143,18 @@ public final class Replan {
       loop.writeTo(records);
     }
 
-    Latencies latencies() {
+    Schedule schedule() {
       loop.calibrate(CALIBRATION);
-      long origin = clock.nanos();
+      origin = clock.nanos();
       for (long rounds = 0; rounds < MAX_STEPS; rounds++) {
         while (!turns.isEmpty() && origin + turns.nextNanos() <= clock.nanos()) {
-          submit(turns.take());
+          long due = origin + turns.nextNanos();
+          submit(turns.take(), due);
         }
         boolean busy = loop.step();
         records.drain();
         if (!busy && turns.isEmpty()) {
-          return Latencies.of(arrivals, steps);
+          return new Schedule(Latencies.of(arrivals, steps), Origins.of(placements));
         } else if (!busy) {
           clock.advanceTo(origin + turns.nextNanos());
         }
@@ -135,10 +164,11 @@ public final class Replan {
 
     private void take(JournalRecord record) {
       switch (record) {
-        case JournalRecord.Arrival arrival -> arrivals.add(arrival);
+        case JournalRecord.Placement placement -> placements.add(placement);
         case JournalRecord.Step step -> steps.add(step);
         case JournalRecord.End end ->
-            turns.ended(taken.get((int) end.request()).number(), end.nanos());
+            turns.ended(taken.get((int) end.request()).number(), end.nanos() - origin);
+        case JournalRecord.Arrival known -> {} // it came while a step ran: its own time counts
         case JournalRecord.Header first -> {}
         case JournalRecord.Gap gap ->
             throw new IllegalStateException("a simulation's records are taken after every step");
@@ -146,15 +176,15 @@ public final class Replan {
       }
     }
 
-    private void submit(JournalRecord.Arrival arrival) {
+    private void submit(JournalRecord.Arrival arrival, long due) {
       Request request = arrival.request();
       int[] prompt = request.prompt() instanceof Prompt.Tokens(int[] ids) ? ids : new int[0];
       long seed = Sampling.choiceSeed(arrival.number(), 1); // another for each request
       int longest = 1;
-      for (JournalRecord.End end : ends.getOrDefault(arrival.number(), List.of())) {
-        longest = Math.max(longest, end.output().length);
-        answers.put(
-            Sampling.choiceSeed(seed, end.choice()), new Answer(prompt.length, end.output()));
+      for (int choice = 0; choice < request.choices(); choice++) {
+        int[] output = outputs.getOrDefault(new Stream(arrival.number(), choice), new int[0]);
+        longest = Math.max(longest, output.length);
+        answers.put(Sampling.choiceSeed(seed, choice), new Answer(prompt.length, output));
       }
       // Stop tokens end it where they did; what its caller or time cut short is as short.
       Sampling sampling =
@@ -164,15 +194,21 @@ public final class Replan {
               .ignoreEos(request.sampling().ignoreEos())
               .stopTokenIds(request.sampling().stopTokenIds())
               .build();
+      arrivals.add(new JournalRecord.Arrival(taken.size(), due, request));
       taken.add(arrival);
-      loop.submit(
-          new Request(
-              request.prompt(),
-              sampling,
-              request.choices(),
-              true,
-              request.terms().withLimits(TimeLimits.NONE)),
-          prompt);
+      try {
+        loop.submit(
+            new Request(
+                request.prompt(),
+                sampling,
+                request.choices(),
+                true,
+                request.terms().withLimits(TimeLimits.NONE)),
+            prompt);
+      } catch (InvalidRequestException e) {
+        throw new IllegalArgumentException(
+            "request %d cannot run so: %s".formatted(arrival.number(), e.getMessage()), e);
+      }
     }
 
     private int draw(long seed, int position, long state) {

@@ -1,6 +1,7 @@
 package dev.weir.engine.replay;
 
 import dev.weir.engine.Engine;
+import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.FinishReason;
 import dev.weir.engine.request.Generation;
@@ -17,9 +18,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -36,8 +39,32 @@ public final class Replay {
    * @param tokens their recorded tokens
    * @param left continuations that were not: they had failed, or their end was not recorded
    * @param difference the first one, in the order of the journal
+   * @param placed where they ran
    */
-  public record Result(int choices, long tokens, int left, Optional<Difference> difference) {}
+  public record Result(
+      int choices, long tokens, int left, Optional<Difference> difference, Placed placed) {}
+
+  /**
+   * Where requests ran and what became of their contexts, as far as that can be compared: their
+   * first choices, where these were admitted once in both runs. Two schedules may differ in this.
+   *
+   * @param requests how many were compared
+   * @param elsewhere how many of them ran on a shard of another number
+   * @param recorded where their contexts came from in the journal
+   * @param replayed where they came from now
+   * @param first the first that ran on another shard
+   */
+  public record Placed(
+      int requests, int elsewhere, Origins recorded, Origins replayed, Optional<Moved> first) {}
+
+  /**
+   * A request ran on another shard.
+   *
+   * @param request number of the request
+   * @param recorded the shard in the journal
+   * @param replayed the shard now
+   */
+  public record Moved(long request, int recorded, int replayed) {}
 
   /**
    * Two runs differ.
@@ -61,11 +88,10 @@ public final class Replay {
   public static Result run(JournalFile journal, Engine engine, int slots, boolean withTimes)
       throws InterruptedException {
     Map<Long, JournalRecord.End[]> ends = ends(journal);
+    Map<Long, JournalRecord.Placement> placements = onlyPlacements(journal);
     int limit = JournalHeader.integer(journal.header().options(), "limit");
     Deque<UnderWay> underWay = new ArrayDeque<>();
-    List<Difference> differences = new ArrayList<>();
-    int[] choices = {0};
-    long[] tokens = {0};
+    Comparison comparison = new Comparison();
     int left = 0;
     long began = System.nanoTime();
     for (JournalRecord.Arrival arrival : journal.arrivals()) {
@@ -81,27 +107,65 @@ public final class Replay {
         }
       }
       if (underWay.size() == slots) {
-        underWay.remove().compare(differences, choices, tokens);
+        comparison.add(underWay.remove());
       }
       Request again = again(arrival.request(), recorded, limit);
-      underWay.add(new UnderWay(arrival.number(), recorded, engine.submit(again)));
+      underWay.add(
+          new UnderWay(
+              arrival.number(),
+              recorded,
+              Optional.ofNullable(placements.get(arrival.number())),
+              engine.submit(again)));
       left += (int) Arrays.stream(recorded).filter(end -> !comparable(end)).count();
     }
     while (!underWay.isEmpty()) {
-      underWay.remove().compare(differences, choices, tokens);
+      comparison.add(underWay.remove());
     }
-    return new Result(choices[0], tokens[0], left, differences.stream().findFirst());
+    return comparison.result(left);
   }
 
-  private record UnderWay(long number, JournalRecord.End[] recorded, Generation generation) {
+  private record UnderWay(
+      long number,
+      JournalRecord.End[] recorded,
+      Optional<JournalRecord.Placement> placement,
+      Generation generation) {}
 
-    void compare(List<Difference> differences, int[] choices, long[] tokens)
-        throws InterruptedException {
-      Completion now = generation.await();
-      for (JournalRecord.End end : recorded) {
+  /** What the requests that have ended say. */
+  private static final class Comparison {
+    private int choices;
+    private long tokens;
+    private final List<Difference> differences = new ArrayList<>();
+    private int placed;
+    private Origins recordedOrigins = Origins.NONE;
+    private Origins origins = Origins.NONE;
+    private final List<Moved> moved = new ArrayList<>();
+
+    Result result(int left) {
+      return new Result(
+          choices,
+          tokens,
+          left,
+          differences.stream().findFirst(),
+          new Placed(
+              placed, moved.size(), recordedOrigins, origins, moved.stream().findFirst()));
+    }
+
+    void add(UnderWay request) throws InterruptedException {
+      Completion now = request.generation.await();
+      Account account = request.generation.account();
+      if (request.placement.isPresent() && account.preemptions() == 0) {
+        JournalRecord.Placement placement = request.placement.get();
+        placed++;
+        recordedOrigins = recordedOrigins.plus(Origins.of(placement));
+        origins = origins.plus(Origins.of(account));
+        if (placement.shard() != account.shard()) {
+          moved.add(new Moved(request.number, placement.shard(), account.shard()));
+        }
+      }
+      for (JournalRecord.End end : request.recorded) {
         if (comparable(end)) {
-          choices[0]++;
-          tokens[0] += end.output().length;
+          choices++;
+          tokens += end.output().length;
           int[] replayed = now.choices().get(end.choice()).tokenIds();
           int compared = Math.min(replayed.length, end.output().length);
           int at = Arrays.mismatch(end.output(), replayed);
@@ -109,7 +173,7 @@ public final class Replay {
           if (at >= 0 && !(longer && cutShort(end))) {
             differences.add(
                 new Difference(
-                    number, end.choice(), at, token(end.output(), at), token(replayed, at)));
+                    request.number, end.choice(), at, token(end.output(), at), token(replayed, at)));
           }
         }
       }
@@ -128,6 +192,19 @@ public final class Replay {
     Map<Long, JournalRecord.End[]> ends = new HashMap<>();
     lists.forEach((number, list) -> ends.put(number, list.toArray(JournalRecord.End[]::new)));
     return ends;
+  }
+
+  /** Where first choices were admitted, those that were admitted once. */
+  private static Map<Long, JournalRecord.Placement> onlyPlacements(JournalFile journal) {
+    Map<Long, JournalRecord.Placement> only = new HashMap<>();
+    Set<Long> several = new HashSet<>();
+    for (JournalRecord.Placement placement : journal.placements()) {
+      if (placement.choice() == 0 && only.put(placement.request(), placement) != null) {
+        several.add(placement.request());
+      }
+    }
+    only.keySet().removeAll(several);
+    return only;
   }
 
   private static boolean comparable(JournalRecord.End end) {

@@ -31,6 +31,9 @@ final class Job {
 
   private volatile @Nullable Thread reader;
 
+  /** When it was submitted, on the loop's clock. */
+  long submittedNanos;
+
   /** Step thread: what it is a turn of. */
   @Nullable Session session;
 

@@ -4,6 +4,7 @@ import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.PlanLimits;
 import dev.weir.engine.plan.Policy;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.request.TimeLimits;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +36,7 @@ public final class JournalHeader {
     fields.put("host_blocks", options.hostBlocks());
     fields.put("limit", limit);
     fields.put("reuse_prefixes", options.reusePrefixes());
+    fields.put("lease_nanos", options.leaseNanos());
     fields.put("step_tokens", options.plan().stepTokens());
     fields.put("policy", name(scheduling.policy()));
     switch (scheduling.latencyTarget()) {
@@ -84,19 +86,21 @@ public final class JournalHeader {
         integer(options, "max_prefills"));
   }
 
-  /** The loop's options, with another scheduling and other shards. */
+  /** The loop's options, with another scheduling, other shards and another queue. */
   public static LoopOptions loopOptions(
-      JournalRecord.Header header, Scheduling scheduling, int shards) {
+      JournalRecord.Header header, Scheduling scheduling, int shards, int queue) {
     Map<String, Object> options = header.options();
     return LoopOptions.of(
             shards,
             integer(options, "slots"),
-            integer(options, "queue"),
+            queue,
             integer(options, "limit"),
             Boolean.TRUE.equals(options.get("reuse_prefixes")),
             PlanLimits.of(integer(options, "step_tokens"), scheduling))
         .withLockstep(Boolean.TRUE.equals(options.get("lockstep")))
-        .withHostBlocks(integer(options, "host_blocks"));
+        .withHostBlocks(integer(options, "host_blocks"))
+        .withTimes(
+            TimeLimits.NONE, LoopOptions.NO_LIMIT, number(options, "lease_nanos").longValue());
   }
 
   /** A number of the header's options. */

@@ -7,7 +7,6 @@ import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
 import dev.weir.engine.request.Terms;
 import dev.weir.engine.request.TimeLimits;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -28,13 +27,14 @@ final class JournalJson {
   private static final String TYPE = "type";
   private static final String HEADER = "weir-journal";
   private static final String ARRIVAL = "arrival";
+  private static final String PLACEMENT = "placement";
   private static final String STEP = "step";
   private static final String END = "end";
   private static final String GAP = "gap";
   private static final String CLOSED = "closed";
 
   /** Changes when the lines do. */
-  private static final int FORMAT = 1;
+  private static final int FORMAT = 2;
 
   /** Numbers of one entry of a step. */
   private static final int ENTRY = 4;
@@ -64,6 +64,17 @@ final class JournalJson {
         line.put("sampling", sampling(request.sampling()));
         line.put("terms", terms(request.terms()));
         line.put("prompt", request.prompt() instanceof Prompt.Tokens(int[] ids) ? ids : new int[0]);
+      }
+      case JournalRecord.Placement placement -> {
+        line.put(TYPE, PLACEMENT);
+        line.put("request", placement.request());
+        line.put("choice", placement.choice());
+        line.put("nanos", placement.nanos());
+        line.put("shard", placement.shard());
+        line.put("shared", placement.shared());
+        line.put("copied", placement.copied());
+        line.put("restored", placement.restored());
+        line.put("recomputed", placement.recomputed());
       }
       case JournalRecord.Step step -> {
         line.put(TYPE, STEP);
@@ -143,19 +154,29 @@ final class JournalJson {
    *
    * @throws JournalException naming the file and the line
    */
-  static JournalRecord parse(String line, Path file, int number) {
+  static JournalRecord parse(JournalLines at) {
     try {
-      JsonNode node = JSON.readTree(line);
+      JsonNode node = JSON.readTree(at.text());
       return switch (text(node, TYPE)) {
         case HEADER -> header(node);
         case ARRIVAL ->
             new JournalRecord.Arrival(
                 integer(node, "request"), integer(node, "nanos"), request(node));
+        case PLACEMENT ->
+            new JournalRecord.Placement(
+                integer(node, "request"),
+                narrow(node, "choice"),
+                integer(node, "nanos"),
+                narrow(node, "shard"),
+                narrow(node, "shared"),
+                narrow(node, "copied"),
+                narrow(node, "restored"),
+                narrow(node, "recomputed"));
         case STEP -> step(node);
         case END ->
             new JournalRecord.End(
                 integer(node, "request"),
-                (int) integer(node, "choice"),
+                narrow(node, "choice"),
                 integer(node, "nanos"),
                 text(node, "reason"),
                 ints(node, "output"));
@@ -164,16 +185,11 @@ final class JournalJson {
         default -> throw new IllegalArgumentException("no line is of type " + node.get(TYPE));
       };
     } catch (JacksonException e) {
-      throw new JournalException(
-          file,
-          number,
-          number == 1 ? "this is no journal of Weir" : "the line is cut off or broken",
-          e);
+      throw at.wrong(
+          at.number() == 1 ? "this is no journal of Weir" : "the line is cut off or broken", e);
     } catch (IllegalArgumentException | InvalidRequestException e) {
-      throw new JournalException(
-          file,
-          number,
-          number == 1
+      throw at.wrong(
+          at.number() == 1
               ? "this is no journal of Weir that can be read: " + e.getMessage()
               : String.valueOf(e.getMessage()),
           e);
@@ -204,20 +220,28 @@ final class JournalJson {
   private static JournalRecord step(JsonNode node) {
     JsonNode numbers = need(node, "entries");
     List<JournalRecord.Entry> entries = new ArrayList<>(numbers.size() / ENTRY);
-    for (int i = 0; i + ENTRY <= numbers.size(); i += ENTRY) {
+    for (JsonNode one : numbers) {
+      if (!one.canConvertToLong() || !one.isNumber()) {
+        throw new IllegalArgumentException("'entries' is no list of whole numbers");
+      }
+    }
+    if (numbers.size() % ENTRY != 0) {
+      throw new IllegalArgumentException("'entries' is no whole number of entries");
+    }
+    for (int i = 0; i < numbers.size(); i += ENTRY) {
       entries.add(
           new JournalRecord.Entry(
-              numbers.get(i).asLong(),
-              numbers.get(i + 1).asInt(),
-              numbers.get(i + 2).asInt(),
-              numbers.get(i + 3).asInt() == 1));
+              numbers.get(i).longValue(),
+              numbers.get(i + 1).intValue(),
+              numbers.get(i + 2).intValue(),
+              numbers.get(i + 3).intValue() == 1));
     }
     return new JournalRecord.Step(
-        (int) integer(node, "device"),
+        narrow(node, "device"),
         integer(node, "end"),
         integer(node, "nanos"),
         integer(node, "predicted"),
-        (int) integer(node, "tokens"),
+        narrow(node, "tokens"),
         real(node, "pairs"),
         real(node, "context"),
         entries);
@@ -227,7 +251,7 @@ final class JournalJson {
     return new Request(
         Prompt.of(ints(node, "prompt")),
         sampling(need(node, "sampling")),
-        (int) integer(node, "n"),
+        narrow(node, "n"),
         true,
         terms(need(node, "terms")));
   }
@@ -247,7 +271,7 @@ final class JournalJson {
     need(node, "stop").forEach(stop -> stops.add(stop.asString()));
     return Sampling.builder()
         .temperature((float) real(node, "temperature"))
-        .topK((int) integer(node, "top_k"))
+        .topK(narrow(node, "top_k"))
         .topP((float) real(node, "top_p"))
         .minP((float) real(node, "min_p"))
         .repetitionPenalty((float) real(node, "repetition_penalty"))
@@ -255,12 +279,12 @@ final class JournalJson {
         .frequencyPenalty((float) real(node, "frequency_penalty"))
         .logitBias(biases)
         .seed(Long.parseLong(text(node, "seed")))
-        .maxTokens((int) integer(node, "max_tokens"))
-        .minTokens((int) integer(node, "min_tokens"))
+        .maxTokens(narrow(node, "max_tokens"))
+        .minTokens(narrow(node, "min_tokens"))
         .stopTokenIds(stopIds)
         .stopStrings(stops)
         .ignoreEos(need(node, "ignore_eos").asBoolean())
-        .logprobs((int) integer(node, "logprobs"))
+        .logprobs(narrow(node, "logprobs"))
         .build();
   }
 
@@ -268,8 +292,8 @@ final class JournalJson {
     return new Terms(
         optionalText(node, "session"),
         optionalText(node, "tenant"),
-        (int) integer(node, "priority"),
-        node.has("shard") ? OptionalInt.of((int) integer(node, "shard")) : OptionalInt.empty(),
+        narrow(node, "priority"),
+        node.has("shard") ? OptionalInt.of(narrow(node, "shard")) : OptionalInt.empty(),
         new TimeLimits(
             limit(node, "queue_nanos"), limit(node, "ttft_nanos"), limit(node, "total_nanos")));
   }
@@ -306,6 +330,14 @@ final class JournalJson {
     return value.asLong();
   }
 
+  private static int narrow(JsonNode node, String field) {
+    long value = integer(node, field);
+    if (value != (int) value) {
+      throw new IllegalArgumentException("'" + field + "' is too large: " + value);
+    }
+    return (int) value;
+  }
+
   private static double real(JsonNode node, String field) {
     JsonNode value = need(node, field);
     if (!value.isNumber()) {
@@ -318,7 +350,10 @@ final class JournalJson {
     JsonNode values = need(node, field);
     int[] ids = new int[values.size()];
     for (int i = 0; i < ids.length; i++) {
-      ids[i] = values.get(i).asInt();
+      if (!values.get(i).isInt()) {
+        throw new IllegalArgumentException("'" + field + "' is no list of whole numbers");
+      }
+      ids[i] = values.get(i).intValue();
     }
     return ids;
   }

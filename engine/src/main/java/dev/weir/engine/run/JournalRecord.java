@@ -21,13 +21,37 @@ public sealed interface JournalRecord {
       implements JournalRecord {}
 
   /**
-   * The loop took a request.
+   * The loop took a request. It may have waited for the end of a step.
    *
    * @param number of the request, from 0
-   * @param nanos when, on the loop's clock, whose origin is arbitrary
+   * @param nanos when it came, on the loop's clock, whose origin is arbitrary
    * @param request with the prompt's token ids, and the seed that it was given if it had none
    */
   record Arrival(long number, long nanos, Request request) implements JournalRecord {}
+
+  /**
+   * A sequence was admitted: for the first time, or again after it was preempted or its context was
+   * lost on its way. All of its tokens are one of the four.
+   *
+   * @param request number of its request
+   * @param choice which continuation
+   * @param nanos when, on the loop's clock
+   * @param shard which shard it runs on
+   * @param shared tokens whose KV lies on the shard's device already
+   * @param copied tokens whose KV is copied from other devices
+   * @param restored tokens whose KV is copied from host memory
+   * @param recomputed tokens that are to be computed, for the first time or again
+   */
+  record Placement(
+      long request,
+      int choice,
+      long nanos,
+      int shard,
+      int shared,
+      int copied,
+      int restored,
+      int recomputed)
+      implements JournalRecord {}
 
   /**
    * A step is done.

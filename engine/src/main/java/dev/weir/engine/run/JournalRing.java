@@ -6,6 +6,7 @@ import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
 import dev.weir.engine.run.TokenLog.Ending;
+import dev.weir.kernels.KvShape;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -31,12 +32,14 @@ final class JournalRing {
   private static final int STEP = 2;
   private static final int END = 3;
   private static final int GAP = 4;
+  private static final int PLACEMENT = 5;
 
   // Words of a record, its kind included.
   private static final int ARRIVAL_WORDS = 3;
   private static final int STEP_WORDS = 9;
   private static final int END_WORDS = 4;
   private static final int GAP_WORDS = 2;
+  private static final int PLACEMENT_WORDS = 8;
 
   // An entry of a step in one word: the request's number, the choice, the length, whether it drew.
   private static final int REQUEST_SHIFT = 32;
@@ -61,15 +64,36 @@ final class JournalRing {
   private long subjectFrom;
 
   /** Step thread: a request was taken. */
-  void arrival(Job job, long nanos) {
+  void arrival(Job job) {
     if (!begin(ARRIVAL_WORDS, 1)) {
       return;
     }
     job.journalNumber = arrivals++;
     put(ARRIVAL);
     put(job.journalNumber);
-    put(nanos);
+    put(job.submittedNanos);
     put(job);
+    written.setRelease(at);
+  }
+
+  /**
+   * Step thread: a sequence was admitted, with its blocks and with what is to be copied.
+   *
+   * @param restored how many of its blocks come from host memory
+   */
+  void placement(Sequence sequence, int restored, long nanos) {
+    if (sequence.job.journalNumber < 0 || !begin(PLACEMENT_WORDS, 0)) {
+      return;
+    }
+    int moved = sequence.move == null ? 0 : sequence.move.count();
+    put(PLACEMENT);
+    put(sequence.job.journalNumber << REQUEST_SHIFT | sequence.choice);
+    put(nanos);
+    put(sequence.shard);
+    put(sequence.computed - (long) moved * KvShape.BLOCK_TOKENS);
+    put((long) (moved - restored) * KvShape.BLOCK_TOKENS);
+    put((long) restored * KvShape.BLOCK_TOKENS);
+    put(sequence.length() - sequence.computed);
     written.setRelease(at);
   }
 
@@ -190,6 +214,18 @@ final class JournalRing {
             Arrays.copyOfRange(sequence.tokens(), prompt, length));
       }
       case GAP -> new JournalRecord.Gap(take());
+      case PLACEMENT -> {
+        long which = take();
+        yield new JournalRecord.Placement(
+            which >> REQUEST_SHIFT,
+            (int) which,
+            take(),
+            (int) take(),
+            (int) take(),
+            (int) take(),
+            (int) take(),
+            (int) take());
+      }
       default -> throw new IllegalStateException("no record is of kind " + kind);
     };
   }

@@ -76,6 +76,9 @@ final class Lifecycle {
         Counters.add(counters.cachedTokens, next.computed);
       }
       Accounting.admitted(next, knownTokens(next), counters);
+      if (journal != null) {
+        journal.placement(next, shards.restored(next), roundNanos);
+      }
       if (next.move != null) {
         transfers.start(next.move);
       }

@@ -290,6 +290,21 @@ final class Shards {
     return true;
   }
 
+  /** How many blocks of a sequence's context come from host memory. */
+  int restored(Sequence sequence) {
+    ContextMove move = sequence.move;
+    return move == null ? 0 : restored(move);
+  }
+
+  /** How many of a move's blocks come from host memory. */
+  int restored(ContextMove move) {
+    int restored = 0;
+    for (int i = 0; i < move.count(); i++) {
+      restored += inHostMemory(move.source(i)) ? 1 : 0;
+    }
+    return restored;
+  }
+
   /**
    * All of a move's pairs were copied: the destinations are findable from now on, and the sequence
    * can go on.

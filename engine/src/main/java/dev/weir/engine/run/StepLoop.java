@@ -200,7 +200,13 @@ public final class StepLoop {
    */
   public Generation submit(Request request, int[] prompt) {
     Generation generation =
-        submissions.submit(request, prompt, job -> new StepLoopGeneration(job, this, tokenizer));
+        submissions.submit(
+            request,
+            prompt,
+            job -> {
+              job.submittedNanos = clock.nanos();
+              return new StepLoopGeneration(job, this, tokenizer);
+            });
     LockSupport.unpark(thread);
     return generation;
   }
@@ -282,6 +288,7 @@ public final class StepLoop {
         }
       }
       driver.finish();
+      takeSubmitted(); // so that a journal knows of whoever is told that the engine is closed
     } catch (RuntimeException | Error failure) {
       LOG.log(Level.ERROR, "the step loop failed; the engine is closed", failure);
       submissions.close();
@@ -328,7 +335,7 @@ public final class StepLoop {
     for (Job job = submissions.take(); job != null; job = submissions.take()) {
       Sequence first = job.sequences()[0];
       if (journal != null) {
-        journal.arrival(job, roundNanos);
+        journal.arrival(job);
       }
       first.accountedNanos = roundNanos;
       Optional<String> id = job.request().terms().session();
@@ -416,12 +423,16 @@ public final class StepLoop {
 
   /**
    * Ends the loop after the steps in flight; requests that are left fail with {@link
-   * EngineClosedException}.
+   * EngineClosedException}. A loop that was never started ends on the caller's thread.
    *
    * @return whether the loop has ended; false if a step is stuck and still uses the device
    */
   public boolean close() {
     submissions.close();
+    if (thread.getState() == Thread.State.NEW) {
+      run();
+      return true;
+    }
     LockSupport.unpark(thread);
     try {
       return thread.join(Duration.ofMillis(CLOSE_MILLIS));

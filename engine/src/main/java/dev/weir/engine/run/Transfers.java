@@ -275,10 +275,7 @@ final class Transfers {
   }
 
   private void count(ContextMove move) {
-    int restored = 0;
-    for (int i = 0; i < move.count(); i++) {
-      restored += shards.inHostMemory(move.source(i)) ? 1 : 0;
-    }
+    int restored = shards.restored(move);
     long restoredTokens = (long) restored * KvShape.BLOCK_TOKENS;
     long copiedTokens = (long) (move.count() - restored) * KvShape.BLOCK_TOKENS;
     Ledger ledger = move.sequence.ledger;

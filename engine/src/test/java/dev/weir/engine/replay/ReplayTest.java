@@ -23,8 +23,10 @@ import dev.weir.kernels.cpu.CpuDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -34,7 +36,11 @@ import org.junit.jupiter.api.io.TempDir;
 class ReplayTest {
   private static final int REQUESTS = 24;
   private static final int SLOTS = 8;
+  private static final int SHARDS = 2;
   private static final int LONG_PROMPT = 1500;
+
+  /** Far longer than a request takes here. */
+  private static final Duration APART = Duration.ofMillis(400);
 
   @TempDir static Path folder;
   private static Path model;
@@ -67,7 +73,7 @@ class ReplayTest {
         .withDevice(device)
         .withThreads(1)
         .withSlots(SLOTS)
-        .withShards(2)
+        .withShards(SHARDS)
         .withKvBytes(8L << 20);
   }
 
@@ -134,23 +140,109 @@ class ReplayTest {
     ends.set(
         victim,
         new JournalRecord.End(end.request(), end.choice(), end.nanos(), end.reason(), output));
-    JournalFile tampered =
-        new JournalFile(
-            journal.header(), journal.arrivals(), journal.steps(), ends, 0, journal.closed());
 
-    Replay.Result result = replay(tampered);
+    Replay.Result result = replay(with(journal.arrivals(), journal.placements(), ends));
     assertThat(result.difference())
         .hasValue(
             new Replay.Difference(end.request(), end.choice(), at, output[at], end.output()[at]));
   }
 
+  /** The journal with some of its records changed. */
+  private static JournalFile with(
+      List<JournalRecord.Arrival> arrivals,
+      List<JournalRecord.Placement> placements,
+      List<JournalRecord.End> ends) {
+    return new JournalFile(
+        journal.header(), arrivals, placements, journal.steps(), ends, 0, true, Optional.empty());
+  }
+
+  @Test
+  void everyChoiceThatRanWasPlacedWithAllOfItsTokens() {
+    assertThat(journal.placements())
+        .extracting(JournalRecord.Placement::request)
+        .containsAll(journal.arrivals().stream().map(JournalRecord.Arrival::number).toList());
+    for (JournalRecord.Placement placement : journal.placements()) {
+      Request request = journal.arrivals().get((int) placement.request()).request();
+      assertThat(placement.shard()).isBetween(0, SHARDS - 1);
+      assertThat(placement.copied() + placement.restored()).as("on one device").isZero();
+      assertThat(placement.shared() + placement.recomputed())
+          .isEqualTo(((Prompt.Tokens) request.prompt()).ids().length);
+    }
+    assertThat(journal.placements())
+        .as("choices of a long prompt share it")
+        .filteredOn(placement -> placement.choice() > 0 && placement.shared() > LONG_PROMPT / 2)
+        .isNotEmpty();
+  }
+
+  @Test
+  void aRunThatIsRepeatedInTurnSharesAndComputesTheSame() throws InterruptedException {
+    Path alone = folder.resolve("alone.journal");
+    try (Engine engine = Engine.open(options().withJournal(alone))) {
+      Random random = new Random(11);
+      for (int i = 0; i < SLOTS; i++) {
+        engine.submit(request(i, random)).await();
+      }
+    }
+    JournalFile inTurn = JournalFile.read(alone);
+    Replay.Placed placed;
+    try (Engine engine = Engine.open(options())) {
+      placed = Replay.run(inTurn, engine, 1, false).placed();
+    }
+    assertThat(placed.requests()).isEqualTo(SLOTS);
+    assertThat(placed.replayed()).isEqualTo(placed.recorded());
+
+    JournalRecord.Placement there = inTurn.placements().getFirst();
+    List<JournalRecord.Placement> elsewhere = new ArrayList<>(inTurn.placements());
+    elsewhere.set(
+        0,
+        new JournalRecord.Placement(
+            there.request(), 0, there.nanos(), there.shard() + 1, 0, 0, 0, there.recomputed()));
+    JournalFile moved =
+        new JournalFile(
+            inTurn.header(),
+            inTurn.arrivals(),
+            elsewhere,
+            inTurn.steps(),
+            inTurn.ends(),
+            0,
+            true,
+            Optional.empty());
+    try (Engine engine = Engine.open(options())) {
+      placed = Replay.run(moved, engine, 1, false).placed();
+    }
+    assertThat(placed.elsewhere()).isOne();
+    assertThat(placed.first())
+        .hasValue(new Replay.Moved(there.request(), there.shard() + 1, there.shard()));
+  }
+
+  @Test
+  void withTimesNoRequestIsAskedBeforeItsTime() throws InterruptedException {
+    List<JournalRecord.Arrival> apart = new ArrayList<>();
+    for (JournalRecord.Arrival arrival : journal.arrivals().subList(0, 4)) {
+      long nanos = APART.multipliedBy(apart.size()).toNanos();
+      apart.add(new JournalRecord.Arrival(arrival.number(), 12_345 + nanos, arrival.request()));
+    }
+    Replay.Result result;
+    long began = System.nanoTime();
+    try (Engine engine = Engine.open(options())) {
+      result =
+          Replay.run(with(apart, journal.placements(), journal.ends()), engine, SLOTS, true);
+    }
+    assertThat(System.nanoTime() - began).isGreaterThan(APART.multipliedBy(3).toNanos());
+    assertThat(result.difference()).isEmpty();
+    assertThat(result.choices() + result.left())
+        .isEqualTo(apart.stream().mapToInt(it -> it.request().choices()).sum());
+  }
+
   @Test
   void theSameArrivalsUnderAnotherPolicyHaveOtherGaps() {
     Replan replan = new Replan(journal);
-    Latencies recorded = replan.recorded();
-    Latencies kept = replan.simulated(Scheduling.DEFAULT, 2, 1);
+    Latencies recorded = replan.recorded().latencies();
+    Latencies kept = replan.simulated(Scheduling.DEFAULT, 2, 1).latencies();
     Latencies collapsed =
-        replan.simulated(Scheduling.DEFAULT.withPolicy(new Policy.PrefillFirst()), 2, 1);
+        replan
+            .simulated(Scheduling.DEFAULT.withPolicy(new Policy.PrefillFirst()), 2, 1)
+            .latencies();
 
     assertThat(recorded.firstToken()).hasSize(REQUESTS);
     assertThat(kept.firstToken()).hasSize(REQUESTS);
@@ -165,8 +257,8 @@ class ReplayTest {
   @Test
   void theSameSimulationTwiceIsTheSame() {
     Replan replan = new Replan(journal);
-    Latencies one = replan.simulated(Scheduling.DEFAULT, 2, 1);
-    Latencies two = replan.simulated(Scheduling.DEFAULT, 2, 1);
+    Latencies one = replan.simulated(Scheduling.DEFAULT, 2, 1).latencies();
+    Latencies two = replan.simulated(Scheduling.DEFAULT, 2, 1).latencies();
     assertThat(two.betweenTokens()).isEqualTo(one.betweenTokens());
     assertThat(two.firstToken()).isEqualTo(one.firstToken());
   }
@@ -174,24 +266,12 @@ class ReplayTest {
   @Test
   void twoDevicesAreDoneSooner() {
     Replan replan = new Replan(journal);
-    assertThat(replan.simulated(Scheduling.DEFAULT, 2, 2).lastsNanos())
-        .isLessThan(replan.simulated(Scheduling.DEFAULT, 2, 1).lastsNanos());
+    assertThat(replan.simulated(Scheduling.DEFAULT, 2, 2).latencies().lastsNanos())
+        .isLessThan(replan.simulated(Scheduling.DEFAULT, 2, 1).latencies().lastsNanos());
   }
 
   private static long worst(Latencies latencies) {
     return Latencies.quantile(latencies.betweenTokens(), 1);
-  }
-
-  @Test
-  void aFileThatIsCutOffIsAnErrorThatNamesTheLine() throws IOException {
-    String text = Files.readString(file);
-    Path cut = folder.resolve("cut.journal");
-    Files.writeString(cut, text.substring(0, text.length() / 2 - 1));
-    long line = Files.readString(cut).lines().count();
-    assertThatThrownBy(() -> JournalFile.read(cut))
-        .isInstanceOf(JournalException.class)
-        .hasMessageContaining("line " + line)
-        .hasMessageContaining("cut off");
   }
 
   @Test

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
@@ -62,7 +63,28 @@ class StepLoopAllocationTest {
     assertNoGarbage(threads -> new LateDevice(CpuDevice.open(threads)), i -> sampling(i).build());
   }
 
+  @Test
+  void aStepThatIsWrittenDownAllocatesNothing() throws InterruptedException {
+    List<JournalRecord.Step> written = new ArrayList<>();
+    Journal journal =
+        new Journal(
+            record -> {
+              if (record instanceof JournalRecord.Step step) {
+                written.add(step);
+              }
+            });
+    assertNoGarbage(CpuDevice::open, i -> sampling(i).build(), Optional.of(journal));
+    assertThat(written).hasSizeGreaterThan(WARM_UP);
+    assertThat(written.getLast().entries()).hasSize(SEQUENCES);
+  }
+
   private void assertNoGarbage(IntFunction<Device> device, IntFunction<Sampling> sampling)
+      throws InterruptedException {
+    assertNoGarbage(device, sampling, Optional.empty());
+  }
+
+  private void assertNoGarbage(
+      IntFunction<Device> device, IntFunction<Sampling> sampling, Optional<Journal> journal)
       throws InterruptedException {
     assumeThat(CpuDevice.unavailable()).as("skipped: no C kernels here").isEmpty();
     assumeThat(ManagementFactory.getThreadMXBean())
@@ -72,6 +94,7 @@ class StepLoopAllocationTest {
     Path path = TinyModel.write(folder, DType.BF16, 1);
     try (HandDriven model = new HandDriven(path, device.apply(1))) {
       StepLoop loop = model.roomy(SEQUENCES);
+      journal.ifPresent(loop::writeTo);
       List<Generation> generations = new ArrayList<>();
       for (int i = 0; i < SEQUENCES; i++) {
         int[] prompt = new Random(i).ints(30 + 7 * i, 0, TinyModel.VOCABULARY).toArray();
@@ -81,6 +104,7 @@ class StepLoopAllocationTest {
         loop.step();
         threads.getCurrentThreadAllocatedBytes(); // its own first call allocates
       }
+      journal.ifPresent(Journal::drain); // as its own thread does: that one allocates
       long decoded = loop.stats().decodeTokens();
       long least = Long.MAX_VALUE;
       int rounds = 0;
@@ -90,6 +114,7 @@ class StepLoopAllocationTest {
           loop.step();
         }
         least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+        journal.ifPresent(Journal::drain);
       }
       assertThat(loop.stats().decodeTokens() - decoded)
           .isEqualTo((long) rounds * ROUND * SEQUENCES);
