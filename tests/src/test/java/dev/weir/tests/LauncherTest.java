@@ -16,6 +16,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The launcher on a made-up machine: JDKs that are only a release file and an empty compiler, and a
@@ -70,9 +72,10 @@ class LauncherTest {
     environment.put("WEIR_JDK_FOLDERS", machine.resolve("jdks").toString());
   }
 
-  @Test
-  void withoutAJdkItSaysWhatToInstall() throws Exception {
-    Outcome outcome = weir("serve");
+  @ParameterizedTest
+  @ValueSource(strings = {"serve", "chat", "generate", "replay", "gpu-check", "build"})
+  void withoutAJdkItSaysWhatToInstall(String command) throws Exception {
+    Outcome outcome = weir(command);
 
     assertThat(outcome.status).isEqualTo(1);
     assertThat(outcome.err).singleElement().asString().contains("no JDK 25 or newer", "install");

@@ -146,8 +146,7 @@ public final class Replay {
           tokens,
           left,
           differences.stream().findFirst(),
-          new Placed(
-              placed, moved.size(), recordedOrigins, origins, moved.stream().findFirst()));
+          new Placed(placed, moved.size(), recordedOrigins, origins, moved.stream().findFirst()));
     }
 
     void add(UnderWay request) throws InterruptedException {
@@ -173,7 +172,11 @@ public final class Replay {
           if (at >= 0 && !(longer && cutShort(end))) {
             differences.add(
                 new Difference(
-                    request.number, end.choice(), at, token(end.output(), at), token(replayed, at)));
+                    request.number,
+                    end.choice(),
+                    at,
+                    token(end.output(), at),
+                    token(replayed, at)));
           }
         }
       }

@@ -52,7 +52,7 @@ final class Lifecycle {
     this.clock = clock;
   }
 
-  /** Lets a journal hear of every end. */
+  /** Lets a journal hear of every admission and every end. */
   void writeTo(JournalRing ring) {
     journal = ring;
   }
@@ -77,7 +77,7 @@ final class Lifecycle {
       }
       Accounting.admitted(next, knownTokens(next), counters);
       if (journal != null) {
-        journal.placement(next, shards.restored(next), roundNanos);
+        journal.placement(next, shards.restored(next), now);
       }
       if (next.move != null) {
         transfers.start(next.move);

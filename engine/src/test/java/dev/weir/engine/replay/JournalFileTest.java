@@ -101,7 +101,7 @@ class JournalFileTest {
         assertThat(journal.closed()).isFalse();
         assertThat(journal.cut().get())
             .hasMessageContaining("line " + (lines(cut) + 1))
-            .hasMessageContaining("at byte " + (startOfLine(length)));
+            .hasMessageContaining("at byte " + startOfLine(length));
       }
     }
     assertThat(insideLines).isGreaterThan(CUTS / 2);
@@ -190,8 +190,7 @@ class JournalFileTest {
       assertThat(result.difference()).isEmpty();
       assertThat(result.choices()).isEqualTo(cut.ends().size());
     }
-    Replan.Schedule planned =
-        new Replan(cut).simulated(Scheduling.DEFAULT, 1, 1);
+    Replan.Schedule planned = new Replan(cut).simulated(Scheduling.DEFAULT, 1, 1);
     assertThat(planned.latencies().firstToken()).hasSameSizeAs(cut.arrivals());
   }
 }

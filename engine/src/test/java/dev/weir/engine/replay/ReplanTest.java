@@ -47,8 +47,7 @@ class ReplanTest {
 
   private static JournalRecord.Header header() {
     LoopOptions options =
-        LoopOptions.of(
-            1, 8, 16, 8192, true, PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT));
+        LoopOptions.of(1, 8, 16, 8192, true, PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT));
     return new JournalRecord.Header(
         "test",
         Map.of("vocabulary", 1000, "end_ids", List.of()),
@@ -78,7 +77,7 @@ class ReplanTest {
               long nanos = (long) (stepMillis(tokens) * MILLI);
               return new JournalRecord.Step(
                   0,
-                  i * 100 * MILLI,
+                  100L * MILLI * i,
                   nanos,
                   nanos,
                   tokens,

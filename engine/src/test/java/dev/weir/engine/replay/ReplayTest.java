@@ -225,8 +225,7 @@ class ReplayTest {
     Replay.Result result;
     long began = System.nanoTime();
     try (Engine engine = Engine.open(options())) {
-      result =
-          Replay.run(with(apart, journal.placements(), journal.ends()), engine, SLOTS, true);
+      result = Replay.run(with(apart, journal.placements(), journal.ends()), engine, SLOTS, true);
     }
     assertThat(System.nanoTime() - began).isGreaterThan(APART.multipliedBy(3).toNanos());
     assertThat(result.difference()).isEmpty();

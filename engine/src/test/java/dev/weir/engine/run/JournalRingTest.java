@@ -29,8 +29,7 @@ class JournalRingTest {
   private static Job job() {
     Request request =
         Request.of(Prompt.of(1, 2, 3, 4, 5), Sampling.builder().maxTokens(OUTPUTS).build());
-    return new Job(
-        request, new int[PROMPT], PROMPT + OUTPUTS, 10, new int[0], 1, TimeLimits.NONE);
+    return new Job(request, new int[PROMPT], PROMPT + OUTPUTS, 10, new int[0], 1, TimeLimits.NONE);
   }
 
   private static void write(JournalRing ring, Job job, int nanos) {

@@ -6,6 +6,7 @@ import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.Policy;
 import dev.weir.engine.plan.Scheduling;
 import dev.weir.engine.replay.Latencies;
+import dev.weir.engine.replay.Origins;
 import dev.weir.engine.replay.Replan;
 import dev.weir.engine.replay.Replay;
 import dev.weir.engine.run.JournalException;
@@ -62,7 +63,9 @@ final class ReplayCommand implements Callable<Integer> {
 
   @Option(
       names = "--times",
-      description = "Let each request wait for its time; without it they come as fast as they can.")
+      description =
+          "Let each request wait for its time, on as many shards as the journal's one device had;"
+              + " without it they come as fast as they can.")
   private boolean times;
 
   @Mixin private ModelOptions model = new ModelOptions();
@@ -117,6 +120,7 @@ final class ReplayCommand implements Callable<Integer> {
     if (!journal.closed()) {
       out.println("The journal was not closed: its engine was killed, or still runs.");
     }
+    journal.cut().ifPresent(cut -> out.println(cut.getMessage() + "; what is before it is there."));
     if (journal.missing() > 0) {
       out.printf(
           "%,d records are missing: they came faster than they could be written.%n",
@@ -128,8 +132,14 @@ final class ReplayCommand implements Callable<Integer> {
   private int replay(JournalFile journal, PrintWriter out) throws InterruptedException {
     Object recorded = journal.header().model().get("directory");
     Path directory = model.isNamed() || !(recorded instanceof String text) ? null : Path.of(text);
+    boolean sameShards = times && recorded(journal, "devices") == 1;
     EngineOptions options =
-        model.engineOptions(directory, spec.commandLine().getErr(), UnaryOperator.identity());
+        model.engineOptions(
+            directory,
+            spec.commandLine().getErr(),
+            sameShards
+                ? defaults -> defaults.withShards(recorded(journal, "shards"))
+                : UnaryOperator.identity());
     try (Engine engine = ModelOptions.open(options)) {
       sayWhatDiffers(journal.header(), engine.journalHeader(), out);
       Replay.Result result = Replay.run(journal, engine, options.slots(), times);
@@ -140,6 +150,7 @@ final class ReplayCommand implements Callable<Integer> {
           result.choices(),
           result.tokens(),
           result.left() == 0 ? "" : "; %,d had failed or never began".formatted(result.left()));
+      sayWherePlaced(result.placed(), sameShards, out);
       if (result.difference().isEmpty()) {
         out.println("Every token is the same.");
         return ExitStatus.OK;
@@ -153,6 +164,40 @@ final class ReplayCommand implements Callable<Integer> {
           token(first.recorded()),
           token(first.replayed()));
       return ExitStatus.FAILURE;
+    }
+  }
+
+  /** Schedules may differ in this; tokens must not. */
+  private static void sayWherePlaced(Replay.Placed placed, boolean sameShards, PrintWriter out) {
+    if (placed.requests() == 0) {
+      return;
+    }
+    Origins then = placed.recorded();
+    Origins now = placed.replayed();
+    out.printf(
+        Locale.ROOT,
+        "Of the prompts of %,d requests that were admitted once, in tokens:"
+            + " %,d computed (now %,d), %,d shared (%,d), %,d copied (%,d), %,d restored (%,d).%n",
+        placed.requests(),
+        then.recomputed(),
+        now.recomputed(),
+        then.shared(),
+        now.shared(),
+        then.copied(),
+        now.copied(),
+        then.restored(),
+        now.restored());
+    if (sameShards && placed.first().isPresent()) {
+      Replay.Moved moved = placed.first().get();
+      out.printf(
+          Locale.ROOT,
+          "%,d of them ran on another shard; the first is request %d: shard %d, now %d.%n",
+          placed.elsewhere(),
+          moved.request(),
+          moved.recorded(),
+          moved.replayed());
+    } else if (sameShards) {
+      out.println("All of them ran on the same shards.");
     }
   }
 
@@ -188,7 +233,7 @@ final class ReplayCommand implements Callable<Integer> {
       int shards = orRecorded(simulation.shards, journal, "shards");
       int devices = orRecorded(simulation.devices, journal, "devices");
       List<String> names = new ArrayList<>(List.of("recorded"));
-      List<Latencies> columns = new ArrayList<>(List.of(replan.recorded()));
+      List<Replan.Schedule> columns = new ArrayList<>(List.of(replan.recorded()));
       for (Policy policy : policies) {
         names.add(JournalHeader.name(policy));
         columns.add(replan.simulated(base.withPolicy(policy), shards, devices));
@@ -210,10 +255,16 @@ final class ReplayCommand implements Callable<Integer> {
   }
 
   private static int orRecorded(@Nullable Integer asked, JournalFile journal, String name) {
-    return asked == null ? JournalHeader.integer(journal.header().options(), name) : asked;
+    return asked == null ? recorded(journal, name) : asked;
   }
 
-  private static void table(List<String> names, List<Latencies> columns, PrintWriter out) {
+  private static int recorded(JournalFile journal, String name) {
+    return JournalHeader.integer(journal.header().options(), name);
+  }
+
+  private static void table(List<String> names, List<Replan.Schedule> schedules, PrintWriter out) {
+    List<Latencies> columns = schedules.stream().map(Replan.Schedule::latencies).toList();
+    List<Origins> origins = schedules.stream().map(Replan.Schedule::origins).toList();
     row(out, "", names);
     millis(out, "between tokens, p50 ms", columns, it -> quantile(it.betweenTokens(), 0.5));
     millis(out, "between tokens, p90 ms", columns, it -> quantile(it.betweenTokens(), 0.9));
@@ -232,6 +283,20 @@ final class ReplayCommand implements Callable<Integer> {
         out,
         "steps",
         columns.stream().map(it -> String.format(Locale.ROOT, "%,d", it.steps())).toList());
+    tokens(out, "tokens computed", origins, Origins::recomputed);
+    tokens(out, "shared", origins, Origins::shared);
+    tokens(out, "copied", origins, Origins::copied);
+    tokens(out, "restored", origins, Origins::restored);
+  }
+
+  private static void tokens(
+      PrintWriter out, String name, List<Origins> columns, ToLongFunction<Origins> value) {
+    row(
+        out,
+        name,
+        columns.stream()
+            .map(it -> String.format(Locale.ROOT, "%,d", value.applyAsLong(it)))
+            .toList());
   }
 
   private static long quantile(long[] sorted, double share) {
