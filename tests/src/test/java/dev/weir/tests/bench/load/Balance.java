@@ -12,11 +12,17 @@ import org.jspecify.annotations.Nullable;
  * @param seconds they took
  * @param decodeSeconds what a step of the streams alone takes
  * @param extraSeconds E
+ * @param worstSeconds of the longest step; NaN where it does not tell
  * @param misprediction how far the engine's predictions of these steps were off, as the median
  *     share of what they took; NaN where it does not tell
  */
 record Balance(
-    long steps, double seconds, double decodeSeconds, double extraSeconds, double misprediction) {
+    long steps,
+    double seconds,
+    double decodeSeconds,
+    double extraSeconds,
+    double worstSeconds,
+    double misprediction) {
 
   /** From counters: all that steps took beyond their number times what they took before. */
   static @Nullable Balance ofCounters(EngineWork before, EngineWork during) {
@@ -25,7 +31,7 @@ record Balance(
     }
     double decode = before.seconds() / before.steps();
     double extra = during.seconds() - during.steps() * decode;
-    return new Balance(during.steps(), during.seconds(), decode, extra, Double.NaN);
+    return new Balance(during.steps(), during.seconds(), decode, extra, Double.NaN, Double.NaN);
   }
 
   /**
@@ -51,12 +57,18 @@ record Balance(
         during.stream().mapToDouble(EngineStep::seconds).sum(),
         decode,
         extra,
+        during.stream().mapToDouble(EngineStep::seconds).max().orElse(Double.NaN),
         Values.of(during.stream().mapToDouble(EngineStep::misprediction).toArray()).median());
   }
 
   /** How much longer steps took on average than the streams alone, as a factor. */
   double inflation() {
     return seconds / steps / decodeSeconds;
+  }
+
+  /** The longest step, as a multiple of one of the streams alone. */
+  double worstStep() {
+    return worstSeconds / decodeSeconds;
   }
 
   /**

@@ -38,6 +38,7 @@ record StormReport(double allowed, List<StormSeries> all) {
         new Column("first token", "%.2f s", StormRun::promptSeconds),
         new Column("of the balance", "%.0f %%", run -> PERCENT * ofBalance(run)),
         new Column("steps grew to", "%.0f %%", StormReport::stepPercent),
+        new Column("worst step", "%.1f ×", StormReport::worstStep),
         new Column("failed", "%.0f", run -> run.failures().size()));
   }
 
@@ -50,6 +51,11 @@ record StormReport(double allowed, List<StormSeries> all) {
   private static double stepPercent(StormRun run) {
     Balance balance = run.balance();
     return balance == null ? Double.NaN : PERCENT * balance.inflation();
+  }
+
+  private static double worstStep(StormRun run) {
+    Balance balance = run.balance();
+    return balance == null ? Double.NaN : balance.worstStep();
   }
 
   /** A table in Markdown: medians over each series' runs. */

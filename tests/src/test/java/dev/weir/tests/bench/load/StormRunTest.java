@@ -121,6 +121,7 @@ class StormRunTest {
     assertThat(balance.decodeSeconds()).isCloseTo(0.105, within(1e-9));
     assertThat(balance.extraSeconds()).isCloseTo(0.045, within(1e-9));
     assertThat(balance.misprediction()).isCloseTo(0.2, within(1e-9));
+    assertThat(balance.worstStep()).isCloseTo(150 / 105.0, within(1e-9));
     assertThat(EngineStep.between(log, 3, 6)).as("step 3 is missing").isEmpty();
   }
 
