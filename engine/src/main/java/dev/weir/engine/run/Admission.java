@@ -1,5 +1,6 @@
 package dev.weir.engine.run;
 
+import dev.weir.engine.kv.BlockPool;
 import dev.weir.engine.plan.FairQueue;
 import dev.weir.engine.plan.Placement;
 import dev.weir.engine.request.Terms;
@@ -16,6 +17,10 @@ import org.jspecify.annotations.Nullable;
  * context is shared where it lies, else copied from another device or from host memory, else
  * computed again, whichever is quickest. One whose context is being computed by another waits for
  * that one, so that many samples of one prompt compute it once; others pass it meanwhile.
+ *
+ * <p>When more wait than memory holds, what one is given others lose before their turn has come,
+ * and every context would be computed again. So while there is room only where contexts of those
+ * that wait lie, those go first who take the least of it, and the last to come lose theirs.
  */
 final class Admission {
   private static final int B = KvShape.BLOCK_TOKENS;
@@ -25,6 +30,9 @@ final class Admission {
 
   /** So many may pass one that waits for its pinned shard; then all wait with it. */
   private static final int MOST_PASSED = 256;
+
+  /** So many may pass one that would displace them; then it does. */
+  private static final int MOST_SPARED = LOOKED_AT;
 
   /** A context is waited for if it is at least this part of what would be computed else. */
   private static final double WORTH_WAITING = 0.5;
@@ -36,6 +44,8 @@ final class Admission {
     PLACED,
     /** Another computes its context, or its pinned shard is full: others may go first. */
     WAITS,
+    /** There is room only where contexts of others that wait lie. */
+    DISPLACES,
     NO_ROOM
   }
 
@@ -118,10 +128,12 @@ final class Admission {
     int most = Math.min(queue.size(), LOOKED_AT);
     for (int i = 0; i < most; i++) {
       Sequence sequence = queue.get(i);
-      switch (place(sequence, now)) {
+      switch (place(sequence, false, now)) {
         case PLACED -> {
-          passed = i == 0 ? 0 : passed + 1;
-          return queue.take(i);
+          return take(i);
+        }
+        case DISPLACES -> {
+          return displaceFor(passed < MOST_SPARED ? leastMissing(i, most) : i, i, now);
         }
         case WAITS -> {
           if (passed >= MOST_PASSED) {
@@ -136,7 +148,45 @@ final class Admission {
     return null;
   }
 
-  private Outcome place(Sequence sequence, long now) {
+  private Sequence take(int index) {
+    passed = index == 0 ? 0 : passed + 1;
+    return queue.take(index);
+  }
+
+  /** Takes out one of two that can start, at the cost of what others that wait hold. */
+  private @Nullable Sequence displaceFor(int preferred, int otherwise, long now) {
+    if (place(queue.get(preferred), true, now) == Outcome.PLACED) {
+      return take(preferred);
+    }
+    return place(queue.get(otherwise), true, now) == Outcome.PLACED ? take(otherwise) : null;
+  }
+
+  /** Who takes the least memory, because its context is there. */
+  private int leastMissing(int from, int to) {
+    int least = from;
+    int fewest = Integer.MAX_VALUE;
+    for (int i = from; i < to; i++) {
+      int missing = missingTokens(queue.get(i));
+      if (missing < fewest) {
+        fewest = missing;
+        least = i;
+      }
+    }
+    return least;
+  }
+
+  private int missingTokens(Sequence sequence) {
+    Session session = sequence.job.session;
+    int resident = session == null ? 0 : sessions.residentTokens(session);
+    return Math.max(0, sequence.length() - resident);
+  }
+
+  /**
+   * Gives a sequence its blocks, if it can start.
+   *
+   * @param displaces whether it may take those where contexts of others that wait lie
+   */
+  private Outcome place(Sequence sequence, boolean displaces, long now) {
     if (waitsForLeader(sequence)) {
       return Outcome.WAITS;
     }
@@ -157,7 +207,13 @@ final class Admission {
       return terms.shard().isPresent() ? Outcome.WAITS : Outcome.NO_ROOM;
     }
     int device = shards.device(shard);
-    sessions.makeRoom(shards.pool(shard), needed[device], now);
+    BlockPool pool = shards.pool(shard);
+    if (!sessions.makeRoom(pool, needed[device], now)) {
+      if (!displaces) {
+        return Outcome.DISPLACES;
+      }
+      sessions.displace(pool, needed[device], sequence.job.session);
+    }
     if (!shards.take(sequence, shard, used[device])) {
       return Outcome.NO_ROOM;
     }
@@ -180,6 +236,10 @@ final class Admission {
         reserved[shards.shardOf(block)]++; // it will be held, and cannot be allocated
       }
     }
+    for (int i = 0; i < replica.running.count(); i++) {
+      // Each grows by a block soon. Whoever came into the last ones would lose them at once.
+      reserved[replica.running.get(i).shard]++;
+    }
     double copy = transfers.nanos(device, missing);
     double again = replica.cost.chunkCost(firstMissing * B, (found - firstMissing) * B);
     boolean copies = missing > 0 && copy < again;
@@ -187,8 +247,8 @@ final class Admission {
     int shared = copies ? found - missing : used[device];
     int rest = sequence.length() - used[device] * B;
     double context = (copies ? copy : 0) + replica.cost.chunkCost(used[device] * B, rest);
-    placement.device(
-        device, replica.backlogNanos(), context, Sequence.blocksFor(sequence.length()) - shared);
+    needed[device] = Sequence.blocksFor(sequence.length()) - shared;
+    placement.device(device, replica.backlogNanos(), context, needed[device]);
     boolean open = replica.lost() == null && replica.running.hasFreeSlot();
     for (int shard = shards.firstOf(device); shard < shards.firstOf(device + 1); shard++) {
       placement.shard(

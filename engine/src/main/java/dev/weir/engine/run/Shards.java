@@ -361,14 +361,31 @@ final class Shards {
     }
   }
 
-  /** Whether a sequence holds a block of a shard's pool, its own or a shared one. */
-  boolean holdsOf(Sequence sequence, int shard) {
-    for (int i = 0; i < sequence.blocks.size(); i++) {
-      if (owners[sequence.blocks.get(i)] == shard) {
-        return true;
+  /** Blocks of a device that could be allocated now. */
+  int available(int device) {
+    int blocks = 0;
+    for (int shard = firstOf(device); shard < firstOf(device + 1); shard++) {
+      blocks += pools[shard].available();
+    }
+    return blocks;
+  }
+
+  /**
+   * A block for a sequence that grows: of its shard, or else of that shard of the same device which
+   * has the most left. Quotas decide where sequences go; nobody is thrown out while its device has
+   * memory.
+   *
+   * @return the block, or -1 if every block of the device is held
+   */
+  int allocate(int shard) {
+    int best = shard;
+    for (int other = firstOf(device(shard)); other < firstOf(device(shard) + 1); other++) {
+      boolean exhausted = pools[best].available() == 0;
+      if (exhausted || (best != shard && pools[other].available() > pools[best].available())) {
+        best = other;
       }
     }
-    return false;
+    return pools[best].allocate();
   }
 
   /** Takes all blocks from a sequence, the last first; what is indexed can be found again. */

@@ -1,6 +1,5 @@
 package dev.weir.engine.run;
 
-import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -22,10 +21,11 @@ import org.jspecify.annotations.Nullable;
  * the latency target is that of the one whose decode rows take longest, so that all are filled to
  * the same time.
  *
- * <p>Sequences run in order of admission. When a shard is exhausted the youngest that hold blocks
- * of it give them back, keep their tokens, and wait at the head of the queue; their full blocks
- * stay in the prefix index until they are needed, so that a restart is a prefix hit. The oldest is
- * never preempted, so there is always progress.
+ * <p>Sequences run in order of admission. One that grows takes blocks of its shard, or else of
+ * another of its device; when the device has none left the youngest give theirs back, keep their
+ * tokens, and wait at the head of the queue; their full blocks stay in the prefix index until they
+ * are needed, so that a restart is a prefix hit. The oldest is never preempted, so there is always
+ * progress.
  */
 final class StepDriver {
   /** With several devices to look at the loop first asks them so often … */
@@ -44,7 +44,6 @@ final class StepDriver {
   private final StepLog steps;
   private final Clock clock;
   private final BooleanSupplier wanted;
-  private final int[] missing;
   private @Nullable JournalRing journal;
 
   /** Of the current round: what the devices computed in, or were waited for. */
@@ -77,7 +76,6 @@ final class StepDriver {
     this.steps = steps;
     this.clock = clock;
     this.wanted = wanted;
-    missing = new int[shards.count()];
   }
 
   /** Lets a journal hear of every step. */
@@ -266,20 +264,15 @@ final class StepDriver {
    * device's), and before a sequence is preempted for want of blocks those that end give theirs.
    */
   private boolean mustCompleteFirst(Replica replica) {
-    Arrays.fill(missing, 0);
+    int missing = 0;
     for (int i = 0; i < replica.running.count(); i++) {
       Sequence sequence = replica.running.get(i);
       if (sequence.counts != null && sequence.drawing()) {
         return true;
       }
-      missing[sequence.shard] += missingBlocks(sequence);
+      missing += missingBlocks(sequence);
     }
-    for (int shard = 0; shard < missing.length; shard++) {
-      if (missing[shard] > shards.pool(shard).available()) {
-        return true;
-      }
-    }
-    return false;
+    return missing > shards.available(replica.number);
   }
 
   /** Blocks that a sequence lacks for its pending tokens. */
@@ -295,8 +288,8 @@ final class StepDriver {
   }
 
   /**
-   * A decode row at a block boundary needs a block; where its shard has none left, the youngest
-   * that hold some of that shard give theirs.
+   * A decode row at a block boundary needs a block; where its device has none left, the youngest
+   * give theirs.
    */
   private void growBlockTables(Replica replica) {
     int i = 0;
@@ -306,24 +299,14 @@ final class StepDriver {
         i++; // one that is preempted itself makes room at its index for the next
         continue;
       }
-      int block = shards.pool(sequence.shard).allocate();
+      int block = shards.allocate(sequence.shard);
       if (block >= 0) {
         sequence.blocks.add(block);
       } else {
         assert replica.frames.inFlight() == 0 : "one that comes back must know all its tokens";
-        lifecycle.preempt(youngestHolder(replica, i));
+        lifecycle.preempt(replica.running.get(replica.running.count() - 1));
       }
     }
-  }
-
-  /** The youngest that holds blocks of the shard that the index-th lives on; it itself at least. */
-  private Sequence youngestHolder(Replica replica, int index) {
-    int shard = replica.running.get(index).shard;
-    int youngest = replica.running.count() - 1;
-    while (youngest > index && !shards.holdsOf(replica.running.get(youngest), shard)) {
-      youngest--;
-    }
-    return replica.running.get(youngest);
   }
 
   /**

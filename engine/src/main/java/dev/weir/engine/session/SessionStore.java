@@ -221,17 +221,45 @@ public final class SessionStore {
 
   /**
    * Makes room in a pool for blocks that are about to be allocated, where only leased ones are left
-   * for that: the cheapest sessions' leases end. Blocks of sessions with a request stay leased to
-   * the last.
+   * for that: the leases of those idle sessions end that are cheapest.
+   *
+   * @return whether there is room; if not, only sessions with a request that waits or runs are left
    */
-  public void makeRoom(BlockPool pool, int wanted, long now) {
+  public boolean makeRoom(BlockPool pool, int wanted, long now) {
     while (pool.available() - pool.leased() < wanted && pool.leased() > 0) {
       Session cheapest = cheapest(pool, now);
       if (cheapest == null) {
-        return;
+        return false;
       }
       endLease(cheapest, 0);
     }
+    return true;
+  }
+
+  /**
+   * Makes room in a pool at the cost of sessions with a request that waits: the one whose request
+   * came last gives first, for it is served last. What is oldest in the pool is what the head of
+   * the queue is about to use.
+   *
+   * @param without gives nothing: room is made for it
+   */
+  public void displace(BlockPool pool, int wanted, @Nullable Session without) {
+    while (pool.available() - pool.leased() < wanted && pool.leased() > 0) {
+      Session latest = latestActive(pool, without);
+      if (latest == null) {
+        return;
+      }
+      endLease(latest, 0);
+    }
+  }
+
+  private @Nullable Session latestActive(BlockPool pool, @Nullable Session without) {
+    for (Session session : sessions.sequencedValues().reversed()) {
+      if (session.active > 0 && session != without && leasesOf(session, pool)) {
+        return session;
+      }
+    }
+    return null;
   }
 
   private @Nullable Session cheapest(BlockPool pool, long now) {
@@ -324,6 +352,11 @@ public final class SessionStore {
               ? "its lease had run out and its memory was needed"
               : "its memory was needed before its lease had run out");
     }
+  }
+
+  /** Tokens of a session's context that lie anywhere. */
+  public int residentTokens(Session session) {
+    return resident(session, Integer.MAX_VALUE) * BLOCK_TOKENS;
   }
 
   private SessionInfo describe(Session session, long now) {
