@@ -201,12 +201,13 @@ final class Transfers {
       if (shards.device(shard) != lane.replica.number || !shards.open(shard)) {
         continue;
       }
-      while (free(pool) < Math.ceilDiv(pool.capacity(), FREE_PART)
-          && lane.batch < lane.batchBlocks) {
+      int lacking = Math.ceilDiv(pool.capacity(), FREE_PART) - free(pool);
+      while (lacking > 0 && lane.batch < lane.batchBlocks) {
         int block = pool.oldestCached();
         if (block < 0) {
           break;
         }
+        lacking--; // now, or once it is copied
         if (host.copyOf(block) >= 0) {
           pool.drop(block);
           continue;

@@ -1,5 +1,6 @@
 package dev.weir.engine.run;
 
+import dev.weir.engine.testing.LateDevice;
 import dev.weir.kernels.AttentionShape;
 import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Buffer;
@@ -19,15 +20,36 @@ import dev.weir.kernels.StepInputs;
 import dev.weir.kernels.StepLimits;
 import dev.weir.kernels.StepProgram;
 import java.lang.foreign.MemorySegment;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** A device whose ops and exchanges work, but for one call that a test chooses. */
+/**
+ * A device whose ops and exchanges work, but for the calls that a test chooses. Once one fails as
+ * on a lost device, every later call fails too.
+ */
 final class FailingDevice implements Device {
+  /** What the loop calls. */
+  enum Call {
+    UPLOAD,
+    COMPUTE,
+    OP,
+    DOWNLOAD,
+    AWAIT,
+    DONE,
+    TO_HOST,
+    FROM_HOST,
+    FROM_PEER,
+    SUBMIT
+  }
+
   private final Device real;
   private final Kernels kernels;
+  private @Nullable Call which;
   private int callsUntilFailure = -1;
-  private boolean lost;
+  private int failuresLeft;
+  private @Nullable DeviceLostException lost;
   private Throwable failure = new IllegalStateException("not armed");
+  private IntConsumer computing = tokens -> {};
 
   FailingDevice(Device real) {
     this.real = real;
@@ -36,27 +58,54 @@ final class FailingDevice implements Device {
 
   /** The n-th call from now on, counted from 0, throws a RuntimeException or an Error. */
   void failAfter(int calls, Throwable how) {
+    arm(null, calls, 1, how);
+  }
+
+  /** So many calls of a kind from the n-th on, counted from 0, throw. */
+  void failAt(Call kind, int calls, int failures, Throwable how) {
+    arm(kind, calls, failures, how);
+  }
+
+  private void arm(@Nullable Call kind, int calls, int failures, Throwable how) {
+    which = kind;
     callsUntilFailure = calls;
+    failuresLeft = failures;
     failure = how;
   }
 
   /** Whether a failure that was asked for has not happened yet. */
   boolean armed() {
-    return callsUntilFailure >= 0;
+    return failuresLeft > 0;
   }
 
   void disarm() {
-    callsUntilFailure = -1;
+    failuresLeft = 0;
   }
 
-  private void called() {
-    if (callsUntilFailure >= 0 && callsUntilFailure-- == 0) {
-      lost = failure instanceof DeviceLostException;
-      switch (failure) {
-        case RuntimeException exception -> throw exception;
-        case Error error -> throw error;
-        default -> throw new IllegalArgumentException(failure);
+  /** Is told how many tokens each step has, when it is handed over. */
+  void whenComputing(IntConsumer listener) {
+    computing = listener;
+  }
+
+  private void called(Call call) {
+    if (lost != null) {
+      throw lost;
+    }
+    if (failuresLeft == 0 || (which != null && which != call) || callsUntilFailure-- > 0) {
+      return;
+    }
+    failuresLeft--;
+    callsUntilFailure = 0;
+    if (failure instanceof DeviceLostException gone) {
+      lost = gone;
+      if (real instanceof LateDevice late) {
+        late.lose();
       }
+    }
+    switch (failure) {
+      case RuntimeException exception -> throw exception;
+      case Error error -> throw error;
+      default -> throw new IllegalArgumentException(failure);
     }
   }
 
@@ -97,13 +146,13 @@ final class FailingDevice implements Device {
 
   @Override
   public void upload(Staging staging, long offset, long bytes) {
-    called();
+    called(Call.UPLOAD);
     real.upload(staging, offset, bytes);
   }
 
   @Override
   public void download(Staging staging, long bytes, Completion completion) {
-    called();
+    called(Call.DOWNLOAD);
     real.download(staging, bytes, ((FailingCompletion) completion).real);
   }
 
@@ -121,13 +170,13 @@ final class FailingDevice implements Device {
 
     @Override
     public void await() {
-      called();
+      called(Call.AWAIT);
       real.await();
     }
 
     @Override
     public boolean done() {
-      called();
+      called(Call.DONE);
       return real.done();
     }
   }
@@ -151,27 +200,33 @@ final class FailingDevice implements Device {
 
     @Override
     public void toHost(KvArena source, int block, MemorySegment hostBlock) {
-      called();
+      called(Call.TO_HOST);
       real.toHost(source, block, hostBlock);
     }
 
     @Override
     public void fromHost(MemorySegment hostBlock, KvArena destination, int block) {
-      called();
+      called(Call.FROM_HOST);
       real.fromHost(hostBlock, destination, block);
     }
 
     @Override
     public void fromPeer(
         Device peer, KvArena source, int sourceBlock, KvArena destination, int block) {
-      called();
-      Device behind = peer instanceof FailingDevice failing ? failing.real : peer;
+      called(Call.FROM_PEER);
+      Device behind = peer;
+      if (peer instanceof FailingDevice failing) {
+        if (failing.lost != null) {
+          throw failing.lost;
+        }
+        behind = failing.real;
+      }
       real.fromPeer(behind, source, sourceBlock, destination, block);
     }
 
     @Override
     public void submit(Completion completion) {
-      called();
+      called(Call.SUBMIT);
       real.submit(((FailingCompletion) completion).real);
     }
   }
@@ -179,7 +234,7 @@ final class FailingDevice implements Device {
   /** Once a call has failed as on a lost device. */
   @Override
   public boolean lost() {
-    return lost || real.lost();
+    return lost != null || real.lost();
   }
 
   @Override
@@ -194,7 +249,8 @@ final class FailingDevice implements Device {
 
   @Override
   public void compute(StepInputs step, StepProgram program) {
-    called();
+    called(Call.COMPUTE);
+    computing.accept(step.tokens());
     real.compute(step, program);
   }
 
@@ -242,13 +298,13 @@ final class FailingDevice implements Device {
 
     @Override
     public void prepare(StepInputs step) {
-      called();
+      called(Call.OP);
       ops.prepare(step);
     }
 
     @Override
     public void embed(StepInputs step, LinearWeight table, Buffer out) {
-      called();
+      called(Call.OP);
       ops.embed(step, table, out);
     }
 
@@ -261,7 +317,7 @@ final class FailingDevice implements Device {
         Buffer weight,
         float epsilon,
         Buffer out) {
-      called();
+      called(Call.OP);
       ops.addRmsNorm(rows, dim, residual, delta, weight, epsilon, out);
     }
 
@@ -274,13 +330,13 @@ final class FailingDevice implements Device {
         Buffer weight,
         float epsilon,
         Buffer out) {
-      called();
+      called(Call.OP);
       ops.gatherAddRmsNorm(step, dim, residual, delta, weight, epsilon, out);
     }
 
     @Override
     public void linear(int rows, Buffer in, LinearWeight weight, Buffer out) {
-      called();
+      called(Call.OP);
       ops.linear(rows, in, weight, out);
     }
 
@@ -293,39 +349,39 @@ final class FailingDevice implements Device {
         Buffer qkv,
         KvArena cache,
         int layer) {
-      called();
+      called(Call.OP);
       ops.rotateAndCache(step, shape, norm, rotary, qkv, cache, layer);
     }
 
     @Override
     public void attention(
         StepInputs step, AttentionShape shape, Buffer qkv, KvArena cache, int layer, Buffer out) {
-      called();
+      called(Call.OP);
       ops.attention(step, shape, qkv, cache, layer, out);
     }
 
     @Override
     public void gatedActivation(int rows, int width, Buffer gateUp, Buffer out) {
-      called();
+      called(Call.OP);
       ops.gatedActivation(rows, width, gateUp, out);
     }
 
     @Override
     public void logits(int rows, Buffer in, LinearWeight head, Buffer out) {
-      called();
+      called(Call.OP);
       ops.logits(rows, in, head, out);
     }
 
     @Override
     public void sample(
         int rows, int vocabulary, Buffer logits, SampleBuffers parameters, Buffer results) {
-      called();
+      called(Call.OP);
       ops.sample(rows, vocabulary, logits, parameters, results);
     }
 
     @Override
     public void copyBlocks(KvArena cache, int count, Buffer pairs) {
-      called();
+      called(Call.OP);
       ops.copyBlocks(cache, count, pairs);
     }
   }

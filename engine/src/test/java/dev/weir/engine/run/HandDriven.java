@@ -138,6 +138,11 @@ final class HandDriven implements AutoCloseable {
     return loop(slots, blocks, TinyModel.CONTEXT, true, STEP_TOKENS);
   }
 
+  /** Time passes on the virtual clock, as while a device computes. */
+  void passes(long nanos) {
+    now += nanos;
+  }
+
   private long tick() {
     now += 1000;
     return now;

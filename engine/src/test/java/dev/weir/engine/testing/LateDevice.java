@@ -7,6 +7,7 @@ import dev.weir.kernels.Completion;
 import dev.weir.kernels.CopyChecks;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.Device;
+import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.HostBuffer;
 import dev.weir.kernels.Kernels;
 import dev.weir.kernels.KvArena;
@@ -37,6 +38,8 @@ import org.jspecify.annotations.Nullable;
  * soon computes something else, and one that reads results too soon finds them poisoned. Steps are
  * recorded once for each size class and replayed, with the counts that stand in device memory by
  * then. What computes is a device whose ops work in host memory and are done when they return.
+ *
+ * <p>It can be lost at any time: then what is queued never runs, and every call tells.
  */
 public final class LateDevice implements Device {
   /** More than is queued between two awaited completions of any test. */
@@ -68,13 +71,24 @@ public final class LateDevice implements Device {
   private long lastStep = -1;
   private long overlaps;
   private long replays;
+  private final int copyAsks;
   private boolean skipsOps;
+  private boolean lost;
 
   /**
    * @param real closed with this
    */
   public LateDevice(Device real) {
+    this(real, ASKS);
+  }
+
+  /**
+   * @param real closed with this
+   * @param copyAsks after how many questions copies are done that nobody awaits
+   */
+  public LateDevice(Device real, int copyAsks) {
     this.real = real;
+    this.copyAsks = copyAsks;
     kernels = new RecordingKernels(real.kernels(), real instanceof ReferenceDevice);
     for (int i = 0; i < QUEUE; i++) {
       queue[i] = new Work();
@@ -84,6 +98,32 @@ public final class LateDevice implements Device {
   /** From now on no op is run, so that what a step takes is the host's own work. */
   public void skipOps() {
     skipsOps = true;
+  }
+
+  /** From now on the device is lost, with all that it has in flight. */
+  public void lose() {
+    lost = true;
+  }
+
+  private void requireUsable() {
+    if (lost) {
+      throw new DeviceLostException(name() + " is gone", new IllegalStateException("test"));
+    }
+  }
+
+  /** Whether a step was launched and has not run. */
+  public boolean computes() {
+    return lastStep >= done;
+  }
+
+  /** Copies that were handed in and are not done. */
+  public int copiesInFlight() {
+    return copies.size();
+  }
+
+  /** Whether copies of another device were handed in, read from this one, and are not done. */
+  public boolean isReadBy(LateDevice other) {
+    return other.copies.stream().anyMatch(copy -> copy.peer == this);
   }
 
   /** How many steps were launched before the one before them had run. */
@@ -179,6 +219,7 @@ public final class LateDevice implements Device {
 
   @Override
   public void upload(Staging staging, long offset, long bytes) {
+    requireUsable();
     Work work = enqueue();
     work.step = null;
     work.staging = staging;
@@ -189,6 +230,7 @@ public final class LateDevice implements Device {
 
   @Override
   public void download(Staging staging, long bytes, Completion completion) {
+    requireUsable();
     MemorySegment.copy(poison, 0, staging.host(), 0, bytes);
     Work work = enqueue();
     work.step = null;
@@ -212,13 +254,16 @@ public final class LateDevice implements Device {
 
     @Override
     public void await() {
+      requireUsable();
       runUntil(at);
       copyUntil(copiesAt);
     }
 
     @Override
     public boolean done() {
-      if ((done < at || copied < copiesAt) && ++asks < ASKS) {
+      requireUsable();
+      int enough = copied < copiesAt ? copyAsks : ASKS;
+      if ((done < at || copied < copiesAt) && ++asks < enough) {
         return false;
       }
       await();
@@ -230,15 +275,27 @@ public final class LateDevice implements Device {
    * A block's copy.
    *
    * @param after how much of the queue it waits for
+   * @param peer whose block it reads; null: host memory's or this device's
    */
-  private record BlockCopy(MemorySegment from, MemorySegment to, long after) {}
+  private record BlockCopy(
+      MemorySegment from, MemorySegment to, long after, @Nullable LateDevice peer) {}
 
+  /** Throws after all of them if any could not be read. */
   private void copyUntil(long count) {
+    LateDevice gone = null;
     while (copied < count) {
       BlockCopy copy = copies.remove();
       runUntil(copy.after);
-      copy.to.copyFrom(copy.from);
+      if (copy.peer != null && copy.peer.lost) {
+        gone = copy.peer;
+        copy.to.fill(POISON);
+      } else {
+        copy.to.copyFrom(copy.from);
+      }
       copied++;
+    }
+    if (gone != null) {
+      gone.requireUsable();
     }
   }
 
@@ -248,37 +305,41 @@ public final class LateDevice implements Device {
 
   /** Notes copies down; the end of each is as late as that of a completion behind it. */
   private final class LateCopies implements BlockCopies {
-    private void enqueue(MemorySegment from, MemorySegment to, long after) {
+    private void enqueue(
+        MemorySegment from, MemorySegment to, long after, @Nullable LateDevice peer) {
+      requireUsable();
       if (copies.size() == MOST_COPIES) {
         throw new AssertionError("more than " + MOST_COPIES + " copies and none was awaited");
       }
-      copies.add(new BlockCopy(from, to, after));
+      copies.add(new BlockCopy(from, to, after, peer));
     }
 
     @Override
     public void toHost(KvArena source, int block, MemorySegment hostBlock) {
       CopyChecks.hostBlock(hostBlock, source);
-      enqueue(block(source, block), hostBlock.fill(POISON), 0);
+      enqueue(block(source, block), hostBlock.fill(POISON), 0, null);
     }
 
     @Override
     public void fromHost(MemorySegment hostBlock, KvArena destination, int block) {
       CopyChecks.hostBlock(hostBlock, destination);
-      enqueue(hostBlock, block(destination, block), queued);
+      enqueue(hostBlock, block(destination, block), queued, null);
     }
 
     @Override
     public void fromPeer(
         Device peer, KvArena source, int sourceBlock, KvArena destination, int block) {
-      if (!(peer instanceof LateDevice)) {
+      if (!(peer instanceof LateDevice late)) {
         throw CopyChecks.strangers(peer, LateDevice.this);
       }
       CopyChecks.sameShape(source, destination);
-      enqueue(block(source, sourceBlock), block(destination, block), queued);
+      late.requireUsable();
+      enqueue(block(source, sourceBlock), block(destination, block), queued, late);
     }
 
     @Override
     public void submit(Completion completion) {
+      requireUsable();
       ((Mark) completion).mark(0, copied + copies.size());
     }
   }
@@ -295,7 +356,7 @@ public final class LateDevice implements Device {
 
   @Override
   public boolean lost() {
-    return real.lost();
+    return lost || real.lost();
   }
 
   @Override
@@ -315,6 +376,7 @@ public final class LateDevice implements Device {
 
   @Override
   public void compute(StepInputs step, StepProgram program) {
+    requireUsable();
     Recording recording = recording(step, program);
     overlaps += lastStep >= done ? 1 : 0;
     lastStep = queued;
@@ -582,7 +644,7 @@ public final class LateDevice implements Device {
     boolean drained = done == queued && copies.isEmpty();
     real.close();
     pinned.close();
-    if (!drained) {
+    if (!drained && !lost) {
       throw new AssertionError("closed with work in flight");
     }
   }

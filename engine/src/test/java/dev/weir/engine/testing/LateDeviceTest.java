@@ -69,6 +69,32 @@ class LateDeviceTest {
   }
 
   @Test
+  void aDeviceThatIsLostFailsEveryCallAndTheCopiesThatReadFromIt() {
+    LateDevice peer = new LateDevice(ReferenceDevice.open());
+    KvArena other = peer.allocateKv(SHAPE, 2);
+    host.fill((byte) 6);
+    peer.copies().fromPeer(device, arena, 1, other, 0);
+    peer.copies().fromHost(host, other, 1);
+    Completion copied = peer.completion();
+    peer.copies().submit(copied);
+    assertThat(device.isReadBy(peer)).isTrue();
+    device.lose();
+    assertThat(device.lost()).isTrue();
+    assertThatThrownBy(copied::await).hasMessageContaining("is gone");
+    assertThat(peer.lost()).isFalse();
+    assertThat(peer.copiesInFlight()).isZero();
+    byte[] bytes = new byte[BYTES];
+    peer.read(other.memory(), other.offset(1), MemorySegment.ofArray(bytes));
+    assertThat(bytes).as("what was copied behind it").containsOnly(6);
+    assertThatThrownBy(() -> device.copies().toHost(arena, 0, host)).hasMessageContaining("gone");
+    assertThatThrownBy(() -> peer.copies().fromPeer(device, arena, 0, other, 0))
+        .hasMessageContaining("gone");
+    assertThatThrownBy(done::done).hasMessageContaining("gone");
+    peer.close();
+    device.close();
+  }
+
+  @Test
   void aPeersBlockIsTakenWhenTheCopyIsDoneAndClosingBeforeIsTold() {
     LateDevice peer = new LateDevice(ReferenceDevice.open());
     KvArena other = peer.allocateKv(SHAPE, 1);
