@@ -52,11 +52,14 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Timeout(60)
 class RandomScheduleTest {
   private static final int SEEDS = 40;
-  private static final int REQUESTS = 10;
+  private static final int REQUESTS = 16;
   private static final int MAX_LENGTH = 5 * KvShape.BLOCK_TOKENS;
-  private static final int BASES = 3;
+  private static final int BASES = 4;
   private static final int LAST_ARRIVAL = 60;
   private static final int MAX_STEPS = 20_000;
+
+  /** A block is computed in as much time as some looks at the clock take. */
+  private static final long NANOS_PER_TOKEN = 100_000;
 
   @TempDir static Path folder;
   private static HandDriven model;
@@ -65,12 +68,16 @@ class RandomScheduleTest {
   private static HandDriven lateModel;
   private static StepLoop lone;
 
+  /** What all devices have computed in so far. */
+  private static long computedNanos;
+
   @BeforeAll
   static void load() {
     TinyModel.write(folder, DType.F32, 1);
-    model = new HandDriven(folder, devices().toArray(Device[]::new));
+    model = new HandDriven(folder, devices().map(RandomScheduleTest::timed).toArray(Device[]::new));
     late = devices().map(LateDevice::new).toList();
-    lateModel = new HandDriven(folder, late.toArray(Device[]::new));
+    lateModel =
+        new HandDriven(folder, late.stream().map(RandomScheduleTest::timed).toArray(Device[]::new));
     lone = model.loop(1, MAX_LENGTH / KvShape.BLOCK_TOKENS, MAX_LENGTH, false, 256);
   }
 
@@ -82,6 +89,13 @@ class RandomScheduleTest {
 
   private static Stream<Device> devices() {
     return Stream.generate(HandDriven::fastest).limit(DEVICES);
+  }
+
+  /** Computing takes time, so that copies pay. */
+  private static Device timed(Device device) {
+    FailingDevice timed = new FailingDevice(device);
+    timed.whenComputing(tokens -> computedNanos += tokens * NANOS_PER_TOKEN);
+    return timed;
   }
 
   static List<Long> seeds() {
@@ -256,7 +270,9 @@ class RandomScheduleTest {
             .withLockstep(random.nextBoolean())
             .withHostBlocks(random.nextBoolean() ? random.nextInt(40) : 0);
     long[] now = {0};
-    StepLoop loop = on.loop(options, () -> now[0] += random.nextInt(1_000_000), blocks);
+    StepLoop loop =
+        on.loop(
+            options, () -> computedNanos + (now[0] += random.nextInt(1_000_000)), blocks);
     List<int[]> bases = new ArrayList<>();
     for (int i = 0; i < BASES; i++) {
       bases.add(random.ints(4 * KvShape.BLOCK_TOKENS, 0, TinyModel.VOCABULARY).toArray());
