@@ -20,7 +20,7 @@ import java.util.Optional;
  * @param coldTokens prompt tokens that were computed because nobody had computed them before
  * @param evictedTokens prompt tokens that were computed again because their KV had been given away
  * @param otherShardTokens prompt tokens that were computed although their KV lay elsewhere, because
- *     that was quicker than a copy
+ *     that was quicker than a copy, or the copy failed
  * @param preemptions how often it lost its blocks and started over
  * @param shard where it ran last; negative: it never did
  * @param expired which of its clocks ran out, if one did

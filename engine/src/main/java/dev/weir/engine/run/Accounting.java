@@ -10,17 +10,21 @@ final class Accounting {
   private Accounting() {}
 
   /**
-   * Where the KV of an admitted sequence's tokens comes from; copies are counted as they arrive.
-   *
-   * @param sessionTokens how many of its tokens its session has had in the cache before
+   * Where the KV of an admitted sequence's tokens comes from: told once its context has arrived,
+   * for it may not. The copies themselves are counted where they are made.
    */
-  static void admitted(Sequence sequence, int sessionTokens, Counters counters) {
+  static void placed(Sequence sequence, Counters counters) {
     int block = KvShape.BLOCK_TOKENS;
     int copied = sequence.move == null ? 0 : sequence.move.count() * block;
     int elsewhere = sequence.foundBlocks * block - sequence.computed;
     int again = sequence.length() - sequence.computed - elsewhere;
-    int known = Math.max(sequence.lostTokens, sessionTokens);
+    int known = Math.max(sequence.lostTokens, sequence.sessionTokens);
     int evicted = Math.max(0, Math.min(again, known - sequence.foundBlocks * block));
+    if (sequence.cachedTokens < 0) {
+      sequence.cachedTokens = sequence.computed;
+      Counters.add(counters.promptTokens, sequence.length());
+      Counters.add(counters.cachedTokens, sequence.computed);
+    }
     Ledger ledger = sequence.ledger;
     Counters.add(ledger.sharedTokens, sequence.computed - copied);
     Counters.add(ledger.otherShardTokens, elsewhere);

@@ -242,7 +242,7 @@ final class Admission {
     }
     double copy = transfers.nanos(device, missing);
     double again = replica.cost.chunkCost(firstMissing * B, (found - firstMissing) * B);
-    boolean copies = missing > 0 && copy < again;
+    boolean copies = missing > 0 && copy < again && !sequence.computesAgain;
     used[device] = copies || missing == 0 ? found : firstMissing;
     int shared = copies ? found - missing : used[device];
     int rest = sequence.length() - used[device] * B;

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What becomes of requests when a device fails: a step that fails ends what runs on its device, a
- * device that is lost is used no more, and all else goes on.
+ * copy that fails sends who waits for it back to the start, a device that is lost is used no more,
+ * and all else goes on.
  */
 final class DeviceFailures {
   private static final Logger LOG = System.getLogger(DeviceFailures.class.getName());
@@ -41,11 +42,15 @@ final class DeviceFailures {
     this.lifecycle = lifecycle;
   }
 
-  /** A device's step or copy failed: what runs there ends. */
+  /** A device's step failed: what runs there ends. */
   void fail(Replica replica, Throwable failure) {
-    LOG.log(Level.ERROR, "a step of " + replica.device.name() + " failed", failure);
     boolean lost = failure instanceof DeviceLostException || replica.device.lost();
-    String message = "a step failed: " + failure;
+    end(replica, "a step", failure, lost);
+  }
+
+  private void end(Replica replica, String what, Throwable failure, boolean lost) {
+    LOG.log(Level.ERROR, what + " failed on " + replica.device.name(), failure);
+    String message = what + " failed: " + failure;
     RequestFailedException cause =
         lost
             ? RequestFailedException.ofLostDevice(message, failure)
@@ -57,22 +62,37 @@ final class DeviceFailures {
     }
   }
 
-  /** A copy to a device failed, or one from there to host memory. */
+  /**
+   * A copy to a device failed, or one from there to host memory. That concerns the sequence which
+   * waits for it alone, unless a device is lost, or the rest of the batch cannot be waited for:
+   * then what it copies to can never be used again, and the device is given up.
+   */
   void failCopy(Replica replica, Throwable failure) {
-    transfers.settle(replica.number);
-    fail(whoFailed(replica, failure), failure);
+    ContextMove waited = transfers.moving(replica.number);
+    boolean settled = transfers.settle(replica.number);
+    Replica lost = lostBy(replica, failure);
+    if (lost != null || !settled) {
+      end(lost == null ? replica : lost, "a copy of KV blocks", failure, true);
+      return;
+    }
+    LOG.log(Level.WARNING, "a copy of KV blocks of " + replica.device.name() + " failed", failure);
+    if (waited != null) {
+      transfers.remove(waited);
+      lifecycle.startOver(waited, false);
+    }
   }
 
-  /** The device itself, unless the one that it copied from is lost. */
-  private Replica whoFailed(Replica replica, Throwable failure) {
-    if (failure instanceof DeviceLostException && !replica.device.lost()) {
-      for (Replica peer : replicas) {
-        if (peer.lost() == null && peer.device.lost()) {
-          return peer;
-        }
+  /** Which device is lost, if one is: the one whose copies they are, or one that they read. */
+  private @Nullable Replica lostBy(Replica replica, Throwable failure) {
+    if (replica.device.lost()) {
+      return replica;
+    }
+    for (Replica peer : replicas) {
+      if (peer.lost() == null && peer.device.lost()) {
+        return peer;
       }
     }
-    return replica;
+    return failure instanceof DeviceLostException ? replica : null;
   }
 
   /** The rest goes on without a device; what can run nowhere else ends. */
@@ -81,11 +101,7 @@ final class DeviceFailures {
     Deque<ContextMove> failed = new ArrayDeque<>();
     transfers.lose(replica.number, failed);
     for (ContextMove move : failed) {
-      if (!move.abandoned()) { // its source is gone
-        move.sequence.move = null;
-        lifecycle.waitAgain(move.sequence);
-      }
-      shards.letGo(move);
+      lifecycle.startOver(move, true);
     }
     shards.close(replica.number);
     admission.removeIf(isStranded, endStranded);

@@ -70,17 +70,14 @@ final class Lifecycle {
       Counters.add(next.ledger.queued, now - next.accountedNanos);
       next.accountedNanos = now;
       next.ledger.shard.setOpaque(next.shard);
-      if (next.cachedTokens < 0) {
-        next.cachedTokens = next.computed;
-        Counters.add(counters.promptTokens, next.length());
-        Counters.add(counters.cachedTokens, next.computed);
-      }
-      Accounting.admitted(next, knownTokens(next), counters);
+      next.sessionTokens = knownTokens(next);
       if (journal != null) {
         journal.placement(next, shards.restored(next), now);
       }
       if (next.move != null) {
         transfers.start(next.move);
+      } else {
+        Accounting.placed(next, counters);
       }
     }
   }
@@ -93,16 +90,37 @@ final class Lifecycle {
 
   /** One that runs gives its blocks, and waits before all others. */
   void preempt(Sequence sequence) {
-    sequence.lostTokens = sequence.computed;
+    if (sequence.move == null) { // else it had nothing there yet
+      sequence.lostTokens = sequence.computed;
+    }
     waitAgain(sequence);
     Counters.add(sequence.ledger.preemptions, 1);
     Counters.add(counters.preemptions, 1);
   }
 
   /** One that runs starts over with what is left of its context. */
-  void waitAgain(Sequence sequence) {
+  private void waitAgain(Sequence sequence) {
     leave(sequence);
     admission.addFirst(sequence);
+  }
+
+  /**
+   * A move that has left its device's copies will not arrive: its sequence starts over.
+   *
+   * @param sourceLost whether what it was to bring is gone; else it is computed again, for the same
+   *     copy would fail again
+   */
+  void startOver(ContextMove move, boolean sourceLost) {
+    Sequence sequence = move.sequence;
+    if (!move.abandoned()) {
+      long now = clock.nanos();
+      Counters.add(sequence.ledger.copy, now - sequence.accountedNanos);
+      sequence.accountedNanos = now;
+      sequence.computesAgain |= !sourceLost;
+      sequence.move = null;
+      waitAgain(sequence);
+    }
+    shards.letGo(move);
   }
 
   /** Tells a sequence's reader what a step has drawn for it. */

@@ -60,6 +60,12 @@ final class Sequence {
   /** Tokens that were in the cache when it was preempted. */
   int lostTokens;
 
+  /** Tokens that its session had had in the cache when it was admitted. */
+  int sessionTokens;
+
+  /** A copy of its context has failed: it computes rather than copies. */
+  boolean computesAgain;
+
   /** While its context is on its way to its device: nothing can be computed. */
   @Nullable ContextMove move;
 
@@ -81,7 +87,7 @@ final class Sequence {
   /** … and the content id of the last of them, or the root. */
   long indexedContent;
 
-  /** Tokens of the prompt that a prefix hit saved, at the first admission; -1 before it. */
+  /** Tokens of the prompt that need not be computed, where it runs first; -1 before that. */
   int cachedTokens = -1;
 
   Sequence(Job job, int choice, long seed) {
@@ -122,6 +128,11 @@ final class Sequence {
 
   int[] tokens() {
     return tokens;
+  }
+
+  /** Whether it has run or runs. */
+  boolean admitted() {
+    return ledger.shard.getPlain() >= 0;
   }
 
   /** Whether it runs; once it has left with a step in flight it has ended, and stays so. */

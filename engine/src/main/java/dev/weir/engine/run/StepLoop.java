@@ -386,7 +386,7 @@ public final class StepLoop {
   /** When a sequence has waited for as long as it may; one that was admitted once waits on. */
   private static long queueEnd(Sequence waiting) {
     long limit = waiting.job.limitNanos(TimeLimit.QUEUE);
-    boolean bounded = limit != LoopOptions.NO_LIMIT && waiting.cachedTokens < 0;
+    boolean bounded = limit != LoopOptions.NO_LIMIT && !waiting.admitted();
     return bounded && waiting.choice == 0 ? waiting.accountedNanos + limit : Long.MAX_VALUE;
   }
 

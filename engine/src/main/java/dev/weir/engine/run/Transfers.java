@@ -4,6 +4,7 @@ import dev.weir.engine.kv.BlockPool;
 import dev.weir.engine.kv.HostTier;
 import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Completion;
+import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.KvShape;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -38,6 +39,9 @@ final class Transfers {
    */
   private static final int FREE_PART = 16;
 
+  /** So often in a row a device's spills may fail: then it spills no more. */
+  private static final int MOST_FAILED_SPILLS = 3;
+
   /** How fast blocks were copied so far counts this much against the last batch. */
   private static final double SMOOTHING = 0.8;
 
@@ -65,6 +69,7 @@ final class Transfers {
     int batch;
     final int[] spilled;
     final int[] spilledTo;
+    int failedSpills;
     long begunNanos;
     double nanosPerBlock;
 
@@ -116,7 +121,7 @@ final class Transfers {
     Lane lane = lanes[move.device];
     move.abandon();
     if (lane.moving != move) {
-      lane.moves.remove(move);
+      remove(move);
       shards.letGo(move);
     }
   }
@@ -193,7 +198,7 @@ final class Transfers {
   }
 
   private boolean beginSpill(Lane lane) {
-    if (host.pool().capacity() == 0) {
+    if (host.pool().capacity() == 0 || lane.failedSpills == MOST_FAILED_SPILLS) {
       return false;
     }
     for (int shard = 0; shard < shards.count(); shard++) {
@@ -245,6 +250,7 @@ final class Transfers {
       for (int i = 0; i < lane.batch; i++) {
         spilled(lane.spilled[i], lane.spilledTo[i]);
       }
+      lane.failedSpills = 0;
       Counters.add(counters.spilledBlocks, lane.batch);
     } else {
       move.copied(lane.batch);
@@ -254,6 +260,7 @@ final class Transfers {
       } else if (move.copied() == move.count()) {
         lane.moves.removeFirst();
         count(move);
+        Accounting.placed(move.sequence, counters);
         shards.arrived(move);
       }
     }
@@ -312,33 +319,66 @@ final class Transfers {
     }
   }
 
-  /**
-   * A call for a device's batch failed: nothing of the batch is used, and no copy of it is under
-   * way any more. A move begins it again unless its sequence leaves.
-   */
-  void settle(int device) {
-    Lane lane = lanes[device];
-    if (lane.busy()) {
-      dropBatch(lane);
-    }
+  /** The move that a device's batch is of; null: it has none, or spills. */
+  @Nullable ContextMove moving(int device) {
+    return lanes[device].moving;
   }
 
-  /** Waits until nothing of a batch is under way any more; what was copied is not used. */
-  private void dropBatch(Lane lane) {
+  /** A move that is not being copied will not be: its references are the caller's to drop. */
+  void remove(ContextMove move) {
+    assert lanes[move.device].moving != move;
+    lanes[move.device].moves.remove(move);
+  }
+
+  /**
+   * A call for a device's batch failed: nothing of the batch is used, and no copy of it is under
+   * way any more. A move begins it again unless it is removed. What was to be spilled is idle as
+   * before; after {@value #MOST_FAILED_SPILLS} failures in a row the device spills no more.
+   *
+   * @return false if the batch cannot be waited for: its copies may be under way for ever
+   */
+  boolean settle(int device) {
+    Lane lane = lanes[device];
+    if (!lane.busy()) {
+      return true;
+    }
+    if (lane.moving == null && ++lane.failedSpills == MOST_FAILED_SPILLS) {
+      LOG.log(
+          Level.WARNING,
+          "{0} copies no idle KV to host memory any more: that failed {1} times in a row",
+          lane.replica.device.name(),
+          MOST_FAILED_SPILLS);
+    }
+    return dropBatch(lane);
+  }
+
+  /**
+   * Waits until nothing of a batch is under way any more; what was copied is not used.
+   *
+   * @return false if it cannot be waited for, and no lost device is to blame
+   */
+  private boolean dropBatch(Lane lane) {
+    boolean settled = true;
     try {
       lane.copies.submit(lane.done); // behind what was handed in, if a call failed half-way
       lane.done.await();
-    } catch (RuntimeException | Error failure) {
+    } catch (DeviceLostException failure) {
       LOG.log(Level.DEBUG, "a batch of copies ended with its device", failure);
+    } catch (RuntimeException | Error failure) {
+      LOG.log(Level.ERROR, "a batch of copies cannot be waited for", failure);
+      settled = false;
     }
     if (lane.moving == null) {
       for (int i = 0; i < lane.batch; i++) {
-        host.abandon(lane.spilledTo[i]);
+        if (settled) { // else it may still be written, and stays taken
+          host.abandon(lane.spilledTo[i]);
+        }
         shards.owner(lane.spilled[i]).release(lane.spilled[i]);
       }
     }
     lane.moving = null;
     lane.batch = 0;
+    return settled;
   }
 
   private boolean readsFrom(Lane lane, int device) {

@@ -82,6 +82,15 @@ final class FailingDevice implements Device {
     failuresLeft = 0;
   }
 
+  /** From now on every call fails, and what is in flight never ends. */
+  void lose(DeviceLostException why) {
+    lost = why;
+    failuresLeft = 0;
+    if (real instanceof LateDevice late) {
+      late.lose();
+    }
+  }
+
   /** Is told how many tokens each step has, when it is handed over. */
   void whenComputing(IntConsumer listener) {
     computing = listener;
@@ -97,10 +106,7 @@ final class FailingDevice implements Device {
     failuresLeft--;
     callsUntilFailure = 0;
     if (failure instanceof DeviceLostException gone) {
-      lost = gone;
-      if (real instanceof LateDevice late) {
-        late.lose();
-      }
+      lose(gone);
     }
     switch (failure) {
       case RuntimeException exception -> throw exception;

@@ -271,8 +271,7 @@ class RandomScheduleTest {
             .withHostBlocks(random.nextBoolean() ? random.nextInt(40) : 0);
     long[] now = {0};
     StepLoop loop =
-        on.loop(
-            options, () -> computedNanos + (now[0] += random.nextInt(1_000_000)), blocks);
+        on.loop(options, () -> computedNanos + (now[0] += random.nextInt(1_000_000)), blocks);
     List<int[]> bases = new ArrayList<>();
     for (int i = 0; i < BASES; i++) {
       bases.add(random.ints(4 * KvShape.BLOCK_TOKENS, 0, TinyModel.VOCABULARY).toArray());

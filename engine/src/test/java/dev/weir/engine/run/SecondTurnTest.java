@@ -69,7 +69,8 @@ class SecondTurnTest {
   }
 
   private static HandDriven model(Device... devices) {
-    FailingDevice[] timed = Stream.of(devices).map(FailingDevice::new).toArray(FailingDevice[]::new);
+    FailingDevice[] timed =
+        Stream.of(devices).map(FailingDevice::new).toArray(FailingDevice[]::new);
     HandDriven model = new HandDriven(folder, timed);
     for (FailingDevice device : timed) {
       device.whenComputing(tokens -> model.passes(tokens * NANOS_PER_TOKEN));
@@ -177,7 +178,8 @@ class SecondTurnTest {
     List<Object[]> cases = new ArrayList<>();
     for (Case where : Case.values()) {
       for (boolean isLate : new boolean[] {false, true}) {
-        for (boolean lockstep : where.devices == 1 ? new boolean[] {false} : new boolean[] {false, true}) {
+        for (boolean lockstep :
+            where.devices == 1 ? new boolean[] {false} : new boolean[] {false, true}) {
           boolean session = where.strangers == 0; // a lease would keep the strangers off
           cases.add(new Object[] {where, isLate, lockstep, session});
         }
@@ -208,15 +210,13 @@ class SecondTurnTest {
       throws InterruptedException {
     int[] each = new int[devices];
     Arrays.fill(each, blocks);
-    StepLoop loop =
-        (isLate ? late : now).loop(options(shards).withHostBlocks(hostBlocks), each);
+    StepLoop loop = (isLate ? late : now).loop(options(shards).withHostBlocks(hostBlocks), each);
     int[][] contexts = new int[SESSIONS][];
     int[] known = new int[SESSIONS];
     long evicted = 0;
     for (int turn = 0; turn < TURNS; turn++) {
       for (int s = 0; s < SESSIONS; s++) {
-        int[] prompt =
-            turn == 0 ? Turns.prompt(s, 2 * B + 10 * s) : contexts[s];
+        int[] prompt = turn == 0 ? Turns.prompt(s, 2 * B + 10 * s) : contexts[s];
         EngineStats before = loop.stats();
 
         Generation generation =
@@ -257,8 +257,7 @@ class SecondTurnTest {
       throws InterruptedException {
     int[] each = new int[devices];
     Arrays.fill(each, blocks);
-    StepLoop loop =
-        (isLate ? late : now).loop(options(devices).withHostBlocks(hostBlocks), each);
+    StepLoop loop = (isLate ? late : now).loop(options(devices).withHostBlocks(hostBlocks), each);
     int[][] prompts = new int[SESSIONS][];
     for (int s = 0; s < SESSIONS; s++) {
       prompts[s] = Turns.prompt(s, 2 * B + 10 * s);
@@ -266,8 +265,7 @@ class SecondTurnTest {
     for (int turn = 0; turn < TURNS; turn++) {
       List<Generation> all = new ArrayList<>();
       for (int s = 0; s < SESSIONS; s++) {
-        all.add(
-            Turns.submit(loop, prompts[s], OUTPUTS, Terms.DEFAULT.withSession("session " + s)));
+        all.add(Turns.submit(loop, prompts[s], OUTPUTS, Terms.DEFAULT.withSession("session " + s)));
       }
       HandDriven.drain(loop);
       for (int s = 0; s < SESSIONS; s++) {
