@@ -5,6 +5,7 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Request;
+import dev.weir.kernels.KvShape;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
@@ -141,10 +142,7 @@ final class Submissions {
           "prompt", "the prompt is empty; it needs at least one token");
     }
     if (prompt.length >= limit) {
-      throw new InvalidRequestException(
-          "prompt",
-          "the prompt has %d tokens, and the context is %d tokens, one of them for the answer; shorten the prompt"
-              .formatted(prompt.length, limit));
+      throw new InvalidRequestException("prompt", tooLong(prompt.length));
     }
     for (int id : prompt) {
       checkToken("prompt", id);
@@ -163,6 +161,14 @@ final class Submissions {
       throw new InvalidRequestException(
           "n", "n is " + request.choices() + ", this engine takes at most " + capacity);
     }
+  }
+
+  private String tooLong(int tokens) {
+    return limit == options.maxLength()
+        ? "the prompt has %d tokens, and the context is %d tokens, one of them for the answer; shorten the prompt"
+            .formatted(tokens, limit)
+        : "the prompt has %d tokens, and a shard's KV memory holds %d (%d blocks of %d), one of them for the answer; shorten the prompt, or serve with more KV memory or fewer shards"
+            .formatted(tokens, limit, limit / KvShape.BLOCK_TOKENS, KvShape.BLOCK_TOKENS);
   }
 
   private void checkToken(String parameter, int id) {

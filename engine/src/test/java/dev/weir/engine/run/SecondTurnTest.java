@@ -7,8 +7,6 @@ import dev.weir.engine.request.Account;
 import dev.weir.engine.request.Completion;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.Generation;
-import dev.weir.engine.request.SessionEvictedException;
-import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.Terms;
 import dev.weir.engine.testing.LateDevice;
 import dev.weir.engine.testing.TinyModel;
@@ -248,7 +246,7 @@ class SecondTurnTest {
     if (hostBlocks > 0) {
       assertThat(loop.stats().spilledBlocks()).isPositive();
     }
-    endAll(loop);
+    Turns.endSessions(loop);
   }
 
   @ParameterizedTest
@@ -276,22 +274,6 @@ class SecondTurnTest {
       Turns.assertNothingHeld(loop);
     }
     assertThat(loop.stats().evictedTokens()).isPositive();
-    endAll(loop);
-  }
-
-  /** Ends all sessions: no lease is left. */
-  private static void endAll(StepLoop loop) {
-    for (SessionInfo session : loop.sessionStore().list(0, SESSIONS, 0)) {
-      try {
-        loop.sessionStore().remove(session.id());
-      } catch (SessionEvictedException evicted) {
-        assertThat(session.deviceTokens() + session.hostTokens()).isZero();
-      }
-    }
-    assertThat(loop.sessionStore().list(0, SESSIONS, 0)).isEmpty();
-    for (int shard = 0; shard < loop.shards().count(); shard++) {
-      assertThat(loop.shards().pool(shard).leased()).as("leases").isZero();
-    }
-    assertThat(loop.shards().host().pool().leased()).isZero();
+    Turns.endSessions(loop);
   }
 }

@@ -8,6 +8,7 @@ import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.Sampling;
+import dev.weir.engine.request.SessionEvictedException;
 import dev.weir.engine.request.SessionInfo;
 import dev.weir.engine.request.Terms;
 import dev.weir.engine.testing.TinyModel;
@@ -106,6 +107,21 @@ final class Turns {
     for (SessionInfo session : loop.sessionStore().list(0, Integer.MAX_VALUE, 0)) {
       assertThat(session.activeRequests()).as(session.id()).isZero();
     }
+  }
+
+  /** Ends all sessions: no lease is left. */
+  static void endSessions(StepLoop loop) {
+    for (SessionInfo session : loop.sessionStore().list(0, Integer.MAX_VALUE, 0)) {
+      try {
+        loop.sessionStore().remove(session.id());
+      } catch (SessionEvictedException evicted) {
+        assertThat(session.deviceTokens() + session.hostTokens()).isZero();
+      }
+    }
+    for (int shard = 0; shard < loop.shards().count(); shard++) {
+      assertThat(loop.shards().pool(shard).leased()).as("leases").isZero();
+    }
+    assertThat(loop.shards().host().pool().leased()).isZero();
   }
 
   private static void assertNothingHeld(BlockPool pool, String what) {

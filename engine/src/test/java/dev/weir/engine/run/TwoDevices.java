@@ -6,6 +6,8 @@ import dev.weir.kernels.Device;
 import dev.weir.kernels.DeviceLostException;
 import dev.weir.kernels.KvShape;
 import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model on two devices that fail when a test says so. A token takes far longer to compute than to
@@ -23,6 +25,7 @@ final class TwoDevices implements AutoCloseable {
   /** Copies are done when they were asked for so often: some steps later. */
   private static final int COPY_ASKS = 24;
 
+  private final @Nullable LateDevice[] late = new LateDevice[2];
   final FailingDevice[] devices = new FailingDevice[2];
   final HandDriven model;
 
@@ -32,12 +35,18 @@ final class TwoDevices implements AutoCloseable {
   TwoDevices(Path folder, boolean isLate) {
     for (int i = 0; i < devices.length; i++) {
       Device real = HandDriven.fastest();
-      devices[i] = new FailingDevice(isLate ? new LateDevice(real, COPY_ASKS) : real);
+      late[i] = isLate ? new LateDevice(real, COPY_ASKS) : null;
+      devices[i] = new FailingDevice(late[i] == null ? real : late[i]);
     }
     model = new HandDriven(folder, devices);
     for (FailingDevice device : devices) {
       device.whenComputing(tokens -> model.passes(tokens * NANOS_PER_TOKEN));
     }
+  }
+
+  /** What is late of a device. */
+  LateDevice late(int device) {
+    return Objects.requireNonNull(late[device], "the devices are not late");
   }
 
   /** A loop over both with a shard on each. */
