@@ -79,7 +79,7 @@ class CopyFaultTest {
   }
 
   /** Which call for a batch fails, the how-maniest of its kind, and how. */
-  private record Fault(Call call, int number, Throwable how, boolean isLate) {
+  record Fault(Call call, int number, Throwable how, boolean isLate) {
     void arm(FailingDevice device) {
       device.failAt(call, number, 1, how);
     }

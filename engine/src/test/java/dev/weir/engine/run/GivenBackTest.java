@@ -71,20 +71,26 @@ class GivenBackTest {
   }
 
   /** What is being done for a request. */
-  private enum Midst {
-    PREFILL(COLD, 0),
-    MIGRATION(FIRST, 1),
-    RESTORE(SPILLED, 0),
-    RESTORE_ELSEWHERE(SPILLED, 1),
+  enum Midst {
+    PREFILL(0),
+    MIGRATION(1),
+    RESTORE(0),
+    RESTORE_ELSEWHERE(1),
     /** Others' idle blocks are copied to host memory, to make room. */
-    SPILL(COLD, 0);
+    SPILL(0);
 
-    final int[] prompt;
     final int shard;
 
-    Midst(int[] prompt, int shard) {
-      this.prompt = prompt;
+    Midst(int shard) {
       this.shard = shard;
+    }
+
+    int[] prompt() {
+      return switch (this) {
+        case PREFILL, SPILL -> COLD;
+        case MIGRATION -> FIRST;
+        case RESTORE, RESTORE_ELSEWHERE -> SPILLED;
+      };
     }
 
     boolean is(StepLoop loop, Sequence sequence) {
@@ -118,8 +124,7 @@ class GivenBackTest {
 
   @ParameterizedTest
   @EnumSource(Midst.class)
-  void aClientThatLeavesInTheMidstOfItLeavesNothingBehind(Midst midst)
-      throws InterruptedException {
+  void aClientThatLeavesInTheMidstOfItLeavesNothingBehind(Midst midst) throws InterruptedException {
     int left = 0;
     boolean more = true;
     for (int later = 0; more; later++) {
@@ -129,7 +134,7 @@ class GivenBackTest {
         neighbours.add(Turns.submit(loop, NEIGHBOURS[shard], LONG, shard));
       }
       Terms terms = Terms.DEFAULT.withSession("a").withShard(midst.shard);
-      Generation leaving = Turns.submit(loop, midst.prompt, OUTPUTS, terms);
+      Generation leaving = Turns.submit(loop, midst.prompt(), OUTPUTS, terms);
       stepUntil(midst, loop, Turns.sequence(leaving));
       for (int round = 0; round < later && more; round++) {
         loop.step();
@@ -142,13 +147,13 @@ class GivenBackTest {
         assertThat(leaving.await().choices().getFirst().reason()).isEqualTo(FinishReason.CANCELLED);
       } else {
         HandDriven.drain(loop);
-        assertRight(leaving, midst.prompt, OUTPUTS);
+        assertRight(leaving, midst.prompt(), OUTPUTS);
       }
       for (int shard = 0; shard < 2; shard++) {
         assertRight(neighbours.get(shard), NEIGHBOURS[shard], LONG);
       }
       Turns.assertNothingHeld(loop);
-      assertRight(Turns.serve(loop, midst.prompt, OUTPUTS, terms), midst.prompt, OUTPUTS);
+      assertRight(Turns.serve(loop, midst.prompt(), OUTPUTS, terms), midst.prompt(), OUTPUTS);
       Turns.assertNothingHeld(loop);
       Turns.endSessions(loop);
     }

@@ -88,7 +88,7 @@ class SecondTurnTest {
   }
 
   /** Where the second turn runs, and what lies where by then. */
-  private enum Case {
+  enum Case {
     THE_SAME_SHARD(1, 1, 0, 0, 0, CONTEXT, 0, 0),
     ANOTHER_SHARD_OF_THE_DEVICE(1, 2, 1, 0, 0, CONTEXT, 0, 0),
     ANOTHER_DEVICE(2, 2, 1, 0, 0, 0, CONTEXT, 0),
