@@ -20,6 +20,7 @@ public final class BlockPool {
   private final boolean[] indexed;
   private final int[] freeStack;
   private int free;
+  private long returned;
   private final BlockList unleased;
   private final BlockList leased;
   private final PrefixIndex index;
@@ -63,6 +64,13 @@ public final class BlockPool {
   /** Blocks that could be allocated now: free ones and cached ones, leased or not. */
   public int available() {
     return free + cached();
+  }
+
+  /**
+   * How often a block has become available: until it does again, {@link #available} never grows.
+   */
+  public long returned() {
+    return returned;
   }
 
   /** Blocks whose contents could be revived, held by nobody; leased or not. */
@@ -137,6 +145,7 @@ public final class BlockPool {
   public void release(int block) {
     assert references[block - first] > 0 : "released more often than retained: " + block;
     if (--references[block - first] == 0) {
+      returned++;
       if (indexed[block - first]) {
         listOf(block).add(block);
       } else {

@@ -190,6 +190,9 @@ final class Admission {
     if (waitsForLeader(sequence)) {
       return Outcome.WAITS;
     }
+    if (sequence.refusedAt == shards.givenBack()) { // there is no more room than there was then
+      return refusal(sequence);
+    }
     int found = shards.look(sequence);
     if (findsLeader(sequence, found)) {
       return Outcome.WAITS;
@@ -204,7 +207,8 @@ final class Admission {
             ? placement.choosePinned(terms.shard().getAsInt())
             : placement.choose(preferred(sequence));
     if (shard == Placement.NOWHERE) {
-      return terms.shard().isPresent() ? Outcome.WAITS : Outcome.NO_ROOM;
+      sequence.refusedAt = shards.givenBack();
+      return refusal(sequence);
     }
     int device = shards.device(shard);
     BlockPool pool = shards.pool(shard);
@@ -220,6 +224,11 @@ final class Admission {
     sequence.leader = null;
     sequence.foundBlocks = found;
     return Outcome.PLACED;
+  }
+
+  /** What becomes of a sequence for which there is no room. */
+  private static Outcome refusal(Sequence sequence) {
+    return sequence.job.request().terms().shard().isPresent() ? Outcome.WAITS : Outcome.NO_ROOM;
   }
 
   /** What it would take to run a sequence on a device. */

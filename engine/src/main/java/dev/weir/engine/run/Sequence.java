@@ -69,6 +69,9 @@ final class Sequence {
   /** While its context is on its way to its device: nothing can be computed. */
   @Nullable ContextMove move;
 
+  /** What {@link Shards#givenBack} said when it found no room; -1: it never looked for some. */
+  long refusedAt = -1;
+
   /** While it waits: who computes a context that they share … */
   @Nullable Sequence leader;
 

@@ -38,6 +38,8 @@ final class Shards {
   private final int[] taken;
   private int contextBlocks;
 
+  private long left;
+
   /**
    * @param deviceBlocks KV blocks of each device
    * @param count how many shards in all; each device has as many as the others, and each shard of a
@@ -388,9 +390,23 @@ final class Shards {
     return pools[best].allocate();
   }
 
+  /**
+   * How often something was given back: a block, or what else a sequence had when it left. Whoever
+   * finds no room need not look again before this grows. (Fewer blocks may be wanted once others
+   * have computed some of the context; but whoever runs gives something back before long.)
+   */
+  long givenBack() {
+    long count = left;
+    for (BlockPool pool : pools) {
+      count += pool.returned();
+    }
+    return count;
+  }
+
   /** Takes all blocks from a sequence, the last first; what is indexed can be found again. */
   void release(Sequence sequence) {
     assert sequence.move == null : "a move that goes on holds on to its sequence";
+    left++;
     while (sequence.blocks.size() > 0) {
       int block = sequence.blocks.removeLast();
       owner(block).release(block);
