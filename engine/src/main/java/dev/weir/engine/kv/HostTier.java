@@ -41,11 +41,6 @@ public final class HostTier {
     return pool;
   }
 
-  /** Whether a block lies here. */
-  public boolean contains(int block) {
-    return pool.contains(block);
-  }
-
   /** The tier's copy of an indexed block's contents, or -1. */
   public int copyOf(int block) {
     return index.copyIn(block, pool.first(), pool.first() + pool.capacity());

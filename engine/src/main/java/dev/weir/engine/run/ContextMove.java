@@ -11,19 +11,15 @@ final class ContextMove {
   /** The device that they go to. */
   final int device;
 
-  /** Blocks of the context, those that were there already included. */
-  final int contextBlocks;
-
   private final int[] sources;
   private final int[] destinations;
   private int count;
   private int copied;
   private boolean abandoned;
 
-  ContextMove(Sequence sequence, int device, int contextBlocks, int capacity) {
+  ContextMove(Sequence sequence, int device, int capacity) {
     this.sequence = sequence;
     this.device = device;
-    this.contextBlocks = contextBlocks;
     sources = new int[capacity];
     destinations = new int[capacity];
   }

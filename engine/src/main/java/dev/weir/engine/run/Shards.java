@@ -269,7 +269,7 @@ final class Shards {
       }
       return false;
     }
-    ContextMove move = missing == 0 ? null : new ContextMove(sequence, device, use, missing);
+    ContextMove move = missing == 0 ? null : new ContextMove(sequence, device, missing);
     for (int at = 0; at < use; at++) {
       int block = taken[at];
       if (block < 0) {

@@ -45,11 +45,11 @@ class HostTierTest {
   }
 
   private BlockPool owner(int block) {
-    return tier.contains(block) ? tier.pool() : pools[block / POOL];
+    return tier.pool().contains(block) ? tier.pool() : pools[block / POOL];
   }
 
   private long value(int block) {
-    return tier.contains(block)
+    return tier.pool().contains(block)
         ? tier.segment(block).get(ValueLayout.JAVA_LONG, 0)
         : devices[block];
   }
@@ -152,7 +152,7 @@ class HostTierTest {
       blocks.add(block);
       devices[block] = found >= 0 ? value(found) : prefix;
       if (found >= 0) {
-        seen.merge(tier.contains(found) ? "restored" : "pulled", 1, Integer::sum);
+        seen.merge(tier.pool().contains(found) ? "restored" : "pulled", 1, Integer::sum);
         index.addCopy(block, found);
         owner(found).release(found);
       } else {
@@ -183,7 +183,7 @@ class HostTierTest {
       pools[0].drop(block);
     }
     int oldest = index.find(ROOT, tokens(0), 0);
-    assertThat(tier.contains(oldest)).isTrue();
+    assertThat(tier.pool().contains(oldest)).isTrue();
     tier.pool().retain(oldest); // being restored
     List<Integer> spills = new ArrayList<>();
     for (int i = 1; i < TIER; i++) {
@@ -203,7 +203,7 @@ class HostTierTest {
   void aTierWithoutMemoryTakesNothingAndHalfABlockIsRefused() {
     HostTier none = new HostTier(DEVICES * POOL, MemorySegment.NULL, BYTES, index);
     assertThat(none.allocate()).isEqualTo(-1);
-    assertThat(none.contains(DEVICES * POOL)).isFalse();
+    assertThat(none.pool().contains(DEVICES * POOL)).isFalse();
     assertThatThrownBy(() -> new HostTier(0, memory.asSlice(1), BYTES, index))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("63 bytes");
