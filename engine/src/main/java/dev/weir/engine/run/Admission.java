@@ -297,8 +297,11 @@ final class Admission {
     for (Replica replica : replicas) {
       for (int i = 0; i < replica.running.count(); i++) {
         Sequence other = replica.running.get(i);
+        if (other.pending() <= 1) {
+          continue; // it computes nobody's prompt: its tokens need not be compared
+        }
         int common = Math.min(wanted, commonBlocks(sequence, other));
-        if (other.pending() > 1 && common >= most && other.indexedBlocks < common) {
+        if (common >= most && other.indexedBlocks < common) {
           sequence.leader = other;
           sequence.leaderBlocks = common;
           most = common + 1;
