@@ -26,6 +26,12 @@ final class WeirServer implements AutoCloseable {
 
   private static final Duration START_LIMIT = Duration.ofMinutes(5);
   private static final Duration STOP_LIMIT = Duration.ofSeconds(20);
+  private static final Duration HEALTH_LIMIT = Duration.ofSeconds(10);
+
+  /** Between looks at a server that starts. */
+  private static final Duration LOOK = Duration.ofMillis(100);
+
+  private static final int OK = 200;
 
   private final @Nullable Process process;
   private final URI url;
@@ -81,19 +87,21 @@ final class WeirServer implements AutoCloseable {
 
   private void awaitHealth(Process process) throws InterruptedException {
     HttpClient client = HttpClient.newHttpClient();
-    HttpRequest health = HttpRequest.newBuilder(url.resolve("/health")).build();
+    HttpRequest health =
+        HttpRequest.newBuilder(url.resolve("/health")).timeout(HEALTH_LIMIT).build();
     long until = System.nanoTime() + START_LIMIT.toNanos();
     while (System.nanoTime() < until) {
       if (!process.isAlive()) {
         throw new IllegalStateException("the server ended with code " + process.exitValue());
       }
       try {
-        if (client.send(health, BodyHandlers.discarding()).statusCode() == 200) {
+        if (client.send(health, BodyHandlers.discarding()).statusCode() == OK) {
           return;
         }
       } catch (IOException notYet) {
-        Thread.sleep(100);
+        // it does not listen yet
       }
+      Thread.sleep(LOOK);
     }
     throw new IllegalStateException("the server was not healthy within " + START_LIMIT);
   }
