@@ -25,7 +25,8 @@ import java.util.function.Consumer;
  *     of one device run in the same steps. A multiple of the number of devices, or 1: one for each
  * @param lockstep whether several devices begin and end their steps together
  * @param slots the most sequences that run at once on a device, over all its shards
- * @param queue the most requests that wait beyond these; the next one is refused
+ * @param queue the most sequences that wait beyond these, each choice of a request being one; a
+ *     request for which there is no room is refused
  * @param kvBytes each device's memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} %
  *     of the machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights
  *     leave free there, or what all slots together can use if that is less

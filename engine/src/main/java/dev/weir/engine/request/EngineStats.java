@@ -12,7 +12,7 @@ package dev.weir.engine.request;
  * @param promptTokens tokens of the prompts of admitted requests
  * @param cachedTokens of these, tokens whose KV was found in the prefix index
  * @param requests requests taken
- * @param rejected requests refused because the queue was full
+ * @param rejected requests refused because the queue was full, or predicted to take too long
  * @param cancelled choices that ended by cancellation
  * @param failed choices that ended in a failure
  * @param preemptions sequences that lost their blocks and started over

@@ -1,6 +1,6 @@
 package dev.weir.engine.request;
 
-/** The queue is full; the same request may be taken later. */
+/** There is no room now, or it is predicted to come too late; the same may be asked again later. */
 public final class OverloadedException extends RuntimeException {
   private static final long serialVersionUID = 1;
 

@@ -7,6 +7,8 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** What other threads want to know of the step thread's own state: it answers between two steps. */
@@ -15,6 +17,9 @@ final class Questions {
   private static final int MOST = 64;
 
   private static final int RETRY_AFTER_SECONDS = 1;
+
+  /** Longer than any step: who has no answer by then asks a thread that is stuck. */
+  private static final int ANSWER_SECONDS = 30;
 
   private final ConcurrentLinkedQueue<FutureTask<?>> asked = new ConcurrentLinkedQueue<>();
   private final AtomicInteger waiting = new AtomicInteger();
@@ -25,7 +30,7 @@ final class Questions {
    *
    * @param wake wakes the step thread
    * @throws RuntimeException what the question throws
-   * @throws OverloadedException if too many ask
+   * @throws OverloadedException if too many ask, or the step thread does not answer
    * @throws EngineClosedException if nobody answers any more
    */
   <T> T ask(Callable<T> question, Runnable wake) {
@@ -40,10 +45,15 @@ final class Questions {
     }
     wake.run();
     try {
-      return task.get();
+      return task.get(ANSWER_SECONDS, TimeUnit.SECONDS);
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
       throw new CancellationException("interrupted while waiting for the step thread");
+    } catch (TimeoutException stuck) {
+      task.cancel(false);
+      throw new OverloadedException(
+          "the engine has not answered for " + ANSWER_SECONDS + " s; its step may be stuck",
+          RETRY_AFTER_SECONDS);
     } catch (CancellationException ended) {
       throw new EngineClosedException();
     } catch (ExecutionException failure) {

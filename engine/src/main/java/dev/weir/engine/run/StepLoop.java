@@ -249,11 +249,14 @@ public final class StepLoop {
     return levels.shards();
   }
 
-  /** Any thread: all sessions, those with the latest request last. */
+  /**
+   * Any thread: all sessions, those with the latest request last. They are told in parts: one that
+   * gets a request meanwhile may be there twice, and another one not at all.
+   */
   public List<SessionInfo> sessions() {
     List<SessionInfo> all = new ArrayList<>();
     int found;
-    do { // in parts, between steps
+    do {
       int first = all.size();
       List<SessionInfo> some = ask(() -> sessions.list(first, LISTED_AT_ONCE, clock.nanos()));
       all.addAll(some);

@@ -80,7 +80,7 @@ final class Submissions {
    *
    * @param reader makes the reader's side of the job
    * @throws InvalidRequestException if it can never be served
-   * @throws OverloadedException if the queue is full
+   * @throws OverloadedException if the queue is full, or predicted to take too long
    * @throws EngineClosedException after {@link #close}
    */
   Generation submit(Request request, int[] prompt, Function<Job, Generation> reader) {
