@@ -22,8 +22,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Planning one step of 256 sequences over 8 shards, and learning from it: what is allowed is 20
- * microseconds and no byte.
+ * Planning one step of 256 sequences, on whatever shards, and learning from it: what is allowed is
+ * 20 microseconds and no byte.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -32,7 +32,9 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 500, timeUnit = TimeUnit.MILLISECONDS)
 @Fork(1)
 public class PlannerBenchmark {
-  private static final int SHARDS = 8;
+  /** Prompts that have begun: as many as {@link Scheduling} lets in at a time. */
+  private static final int BEGUN = Scheduling.DEFAULT_MAX_PREFILLS;
+
   private static final int STEP_TOKENS = 8192;
 
   /**
@@ -59,7 +61,7 @@ public class PlannerBenchmark {
   String tenants = "";
 
   private final CostModel cost = new CostModel();
-  private StepPlanner planner = planner(1);
+  private StepPlanner planner = planner();
   private StepDemand demand = new StepDemand(1);
   private StepPlan plan = new StepPlan(1);
   private int[] contexts = new int[0];
@@ -84,14 +86,13 @@ public class PlannerBenchmark {
     }
     contexts = random.ints(rows, 0, 50_000).toArray();
     lanes = tenants.equals("one tenant") ? 1 : rows;
-    planner = planner(lanes);
+    planner = planner();
     demand = new StepDemand(rows);
     plan = new StepPlan(rows);
   }
 
-  private StepPlanner planner(int laneCount) {
-    PlanLimits limits = PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT).withTenants(laneCount);
-    return new StepPlanner(limits, cost, Math.max(1, rows));
+  private StepPlanner planner() {
+    return new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, Math.max(1, rows));
   }
 
   /** The demand is described anew for each step, as the step loop does. */
@@ -101,12 +102,11 @@ public class PlannerBenchmark {
     for (int row = 0; row < rows; row++) {
       boolean prompt = row < prompts;
       demand.add(
-          row % SHARDS,
           contexts[row],
           prompt ? promptTokens : 1,
           lanes == 1 ? 0 : row,
           row % 3 - 1,
-          row < SHARDS,
+          row < BEGUN,
           planner.prefillServed());
     }
     planner.plan(demand, plan);

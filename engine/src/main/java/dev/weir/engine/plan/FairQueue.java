@@ -1,5 +1,6 @@
 package dev.weir.engine.plan;
 
+import dev.weir.engine.request.Priority;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -92,7 +93,7 @@ public final class FairQueue<T> {
    * Adds a request.
    *
    * @param cost its tokens, at least 1
-   * @param priority clamped to {@link Priority}'s range
+   * @param priority as {@link Priority} has it
    * @throws IllegalStateException if the queue is full
    */
   public void add(T item, String tenant, int cost, int priority) {
@@ -162,7 +163,8 @@ public final class FairQueue<T> {
   }
 
   private static double key(double start, int priority) {
-    return start - (double) Priority.clamp(priority) * PRIORITY_TOKENS;
+    assert Priority.isValid(priority);
+    return start - (double) priority * PRIORITY_TOKENS;
   }
 
   private void requireRoom() {

@@ -33,11 +33,6 @@ public final class Forecast {
     return cost.chunkCost(prefix, length);
   }
 
-  /** One prompt with nothing beside it. */
-  public double aloneNanos(int prefix, int length) {
-    return alone(extraNanos(prefix, length), length);
-  }
-
   /**
    * One prompt beside decode rows.
    *
@@ -45,17 +40,17 @@ public final class Forecast {
    *     none
    * @param decodeRows how many they are
    */
-  public double besideNanos(double decodeNanos, int decodeRows, int prefix, int length) {
-    return besideNanos(decodeNanos, decodeRows, extraNanos(prefix, length), (long) length);
+  public double promptNanos(double decodeNanos, int decodeRows, int prefix, int length) {
+    return promptsNanos(decodeNanos, decodeRows, extraNanos(prefix, length), length);
   }
 
   /**
    * Several prompts beside decode rows, until the last of them is done: for those that wait.
    *
-   * @param extraNanos the sum of their {@link #extraNanos(int, int)}
+   * @param extraNanos the sum of their {@link #extraNanos}
    * @param tokens the sum of their lengths
    */
-  public double besideNanos(double decodeNanos, int decodeRows, double extraNanos, long tokens) {
+  public double promptsNanos(double decodeNanos, int decodeRows, double extraNanos, long tokens) {
     double most = Math.max(1, limits.stepTokens() - decodeRows);
     return switch (limits.scheduling().policy()) {
       case PrefillFirst first -> alone(extraNanos, tokens);

@@ -8,11 +8,8 @@ package dev.weir.engine.plan;
  * @param floorChunk the smallest prefill chunk worth a step
  * @param floorSteps a prefill that fits in no step runs its smallest chunk at least every so many
  *     steps
- * @param tenants how many lanes share the turns of prefill: tenants, or one for each slot, so that
- *     all sequences take turns
  */
-public record PlanLimits(
-    int stepTokens, Scheduling scheduling, int floorChunk, int floorSteps, int tenants) {
+public record PlanLimits(int stepTokens, Scheduling scheduling, int floorChunk, int floorSteps) {
 
   /** Below this the fixed cost of a chunk outweighs its progress. */
   public static final int DEFAULT_FLOOR_CHUNK = 16;
@@ -21,15 +18,15 @@ public record PlanLimits(
   public static final int DEFAULT_FLOOR_STEPS = 32;
 
   public PlanLimits {
-    if (stepTokens < 1 || floorChunk < 1 || floorSteps < 1 || tenants < 1) {
+    if (stepTokens < 1 || floorChunk < 1 || floorSteps < 1) {
       throw new IllegalArgumentException(
-          "step tokens, floor chunk, floor steps and tenants must be positive");
+          "step tokens, floor chunk and floor steps must be positive");
     }
   }
 
-  /** The defaults for one tenant, with a given bound of step tokens. */
+  /** The default floor. */
   public static PlanLimits of(int stepTokens, Scheduling scheduling) {
-    return new PlanLimits(stepTokens, scheduling, DEFAULT_FLOOR_CHUNK, DEFAULT_FLOOR_STEPS, 1);
+    return new PlanLimits(stepTokens, scheduling, DEFAULT_FLOOR_CHUNK, DEFAULT_FLOOR_STEPS);
   }
 
   /** The same with the default scheduling. */
@@ -39,11 +36,6 @@ public record PlanLimits(
 
   /** These limits with another {@link #floorChunk} and {@link #floorSteps}. */
   public PlanLimits withFloor(int chunk, int steps) {
-    return new PlanLimits(stepTokens, scheduling, chunk, steps, tenants);
-  }
-
-  /** These limits with another number of {@link #tenants}. */
-  public PlanLimits withTenants(int count) {
-    return new PlanLimits(stepTokens, scheduling, floorChunk, floorSteps, count);
+    return new PlanLimits(stepTokens, scheduling, chunk, steps);
   }
 }

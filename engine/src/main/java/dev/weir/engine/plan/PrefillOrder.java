@@ -21,7 +21,10 @@ final class PrefillOrder {
   /** A few chunks: turns are worth their switch, and rounds stay short. */
   static final int QUANTUM = 1024;
 
-  /** How much longer a tenant's turn is for each level of its most urgent prompt. */
+  /**
+   * How much longer a tenant's turn is for each level of its most urgent prompt. The lowest level
+   * leaves an eighth of a turn.
+   */
   static final int QUANTUM_PER_LEVEL = 112;
 
   /** How many tokens a level of priority is worth among the prompts of a tenant. */
@@ -68,21 +71,20 @@ final class PrefillOrder {
   private int turn;
 
   /**
-   * @param tenants tenants are numbered from 0 to this, exclusive
-   * @param capacity the most entries of a demand
+   * @param capacity the most entries of a demand; tenants are numbered below this
    * @param maxPrefills the most prompts in progress, at least 1
    */
-  PrefillOrder(int tenants, int capacity, int maxPrefills) {
-    deficits = new long[tenants];
-    seen = new long[tenants];
-    servedIn = new long[tenants];
-    quanta = new int[tenants];
-    heads = new int[tenants];
-    unhindered = new int[tenants];
-    longStarted = new int[tenants];
-    longWaiting = new int[tenants];
-    lastStart = new long[tenants];
-    this.tenants = new int[tenants];
+  PrefillOrder(int capacity, int maxPrefills) {
+    deficits = new long[capacity];
+    seen = new long[capacity];
+    servedIn = new long[capacity];
+    quanta = new int[capacity];
+    heads = new int[capacity];
+    unhindered = new int[capacity];
+    longStarted = new int[capacity];
+    longWaiting = new int[capacity];
+    lastStart = new long[capacity];
+    tenants = new int[capacity];
     nexts = new int[capacity];
     sorted = new long[capacity];
     if (capacity > 1 << ENTRY_BITS) {
@@ -108,9 +110,8 @@ final class PrefillOrder {
       }
     }
     sort();
-    for (int i = waitingCount - 1;
-        i >= 0;
-        i--) { // so that each tenant's list begins with its first
+    // The last first, so that each tenant's list begins with its first.
+    for (int i = waitingCount - 1; i >= 0; i--) {
       int entry = (int) (sorted[i] & ((1 << ENTRY_BITS) - 1));
       int tenant = demand.tenant(entry);
       nexts[entry] = heads[tenant];

@@ -1,12 +1,13 @@
 package dev.weir.engine.plan;
 
+import dev.weir.engine.request.Priority;
+
 /**
  * What every admitted sequence has left to compute, in the order in which they were admitted. A
  * sequence with one pending token is a decode row (or the last token of a prompt, which costs the
  * same); one with more is in prefill. Filled anew for each step by whoever owns the sequences.
  */
 public final class StepDemand {
-  private final int[] shards;
   private final int[] prefixes;
   private final int[] pendings;
   private final int[] tenants;
@@ -16,7 +17,6 @@ public final class StepDemand {
   private int size;
 
   public StepDemand(int capacity) {
-    shards = new int[capacity];
     prefixes = new int[capacity];
     pendings = new int[capacity];
     tenants = new int[capacity];
@@ -30,30 +30,27 @@ public final class StepDemand {
   }
 
   /** Adds a sequence of {@link Priority#ORDINARY}. */
-  public void add(int shard, int prefix, int pending, int tenant, boolean started, long since) {
-    add(shard, prefix, pending, tenant, Priority.ORDINARY, started, since);
+  public void add(int prefix, int pending, int tenant, boolean started, long since) {
+    add(prefix, pending, tenant, Priority.ORDINARY, started, since);
   }
 
   /**
    * Adds a sequence.
    *
-   * @param shard where its KV lies
    * @param prefix tokens whose KV is computed
    * @param pending tokens that are to be computed; 0 where the sequence waits for its last token or
    *     for its context
-   * @param tenant who shares turns with whom: below {@link PlanLimits#tenants}
-   * @param priority clamped to {@link Priority}'s range
+   * @param tenant who shares turns with whom: a number below the planner's capacity
+   * @param priority as {@link Priority} has it
    * @param started whether some of its prompt was prefilled already
    * @param since what {@link StepPlanner#prefillServed} said when it began to wait
    */
-  public void add(
-      int shard, int prefix, int pending, int tenant, int priority, boolean started, long since) {
-    assert pending >= 0;
+  public void add(int prefix, int pending, int tenant, int priority, boolean started, long since) {
+    assert pending >= 0 && Priority.isValid(priority);
     tenants[size] = tenant;
-    priorities[size] = Priority.clamp(priority);
+    priorities[size] = priority;
     startedOnes[size] = started;
     waitingSince[size] = since;
-    shards[size] = shard;
     prefixes[size] = prefix;
     pendings[size] = pending;
     size++;
@@ -61,10 +58,6 @@ public final class StepDemand {
 
   public int size() {
     return size;
-  }
-
-  public int shard(int entry) {
-    return shards[entry];
   }
 
   public int prefix(int entry) {

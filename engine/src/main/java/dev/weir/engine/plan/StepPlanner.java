@@ -42,12 +42,12 @@ public final class StepPlanner {
   private long missedByWorstStep;
 
   /**
-   * @param capacity the most entries of a demand
+   * @param capacity the most entries of a demand; each may be another tenant's
    */
   public StepPlanner(PlanLimits limits, CostModel cost, int capacity) {
     this.limits = limits;
     this.cost = cost;
-    order = new PrefillOrder(limits.tenants(), capacity, limits.scheduling().maxPrefills());
+    order = new PrefillOrder(capacity, limits.scheduling().maxPrefills());
   }
 
   /** Prompt tokens planned so far: what an entry that begins to wait now is waiting since. */
@@ -74,7 +74,7 @@ public final class StepPlanner {
     return decodeWork.tokens() == 0 ? 0 : cost.predict(decodeWork);
   }
 
-  /** The same for a device that runs free. */
+  /** As {@link #plan(StepDemand, StepPlan, double)}, for a device that runs free. */
   public void plan(StepDemand demand, StepPlan plan) {
     plan(demand, plan, 0);
   }

@@ -9,8 +9,8 @@ import java.util.OptionalInt;
  * @param session what it is a turn of: the next turn finds the session's KV again, wherever it lies
  * @param tenant with whom it shares its turns of admission and prefill; absent: those of its
  *     session, or else of all who name neither
- * @param priority who goes first among equals, from {@value #LOWEST} to {@value #HIGHEST}; higher
- *     is sooner, and waiting makes up for any difference
+ * @param priority who goes first among equals: higher is sooner, and waiting makes up for any
+ *     difference; see {@link Priority}
  * @param shard the only shard that it may run on; absent: wherever it is best placed
  * @param limits after how much time it ends unfinished
  */
@@ -21,21 +21,24 @@ public record Terms(
     OptionalInt shard,
     TimeLimits limits) {
 
-  public static final int LOWEST = -8;
-  public static final int HIGHEST = 8;
-
   /** The longest name of a session or a tenant, in characters. */
   public static final int MAX_NAME = 256;
 
   /** Nobody's in particular, anywhere, for as long as it takes. */
   public static final Terms DEFAULT =
-      new Terms(Optional.empty(), Optional.empty(), 0, OptionalInt.empty(), TimeLimits.NONE);
+      new Terms(
+          Optional.empty(),
+          Optional.empty(),
+          Priority.ORDINARY,
+          OptionalInt.empty(),
+          TimeLimits.NONE);
 
   public Terms {
-    if (priority < LOWEST || priority > HIGHEST) {
+    if (!Priority.isValid(priority)) {
       throw new InvalidRequestException(
           "priority",
-          "the priority is %d, must be from %d to %d".formatted(priority, LOWEST, HIGHEST));
+          "the priority is %d, must be from %d to %d"
+              .formatted(priority, Priority.LOWEST, Priority.HIGHEST));
     }
     checkName("session_id", session);
     checkName("tenant", tenant);

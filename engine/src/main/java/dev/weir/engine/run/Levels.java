@@ -58,9 +58,11 @@ final class Levels {
         double waiting = forecast.extraNanos(0, (int) most) * waitingTokens / most;
         double extra = replica.backlogNanos() + waiting / replicas.length;
         long tokens = replica.backlogTokens() + waitingTokens / replicas.length;
-        ahead =
-            Math.min(ahead, tokens == 0 ? 0 : forecast.besideNanos(decode, rows, extra, tokens));
-        perToken = forecast.besideNanos(decode, rows, 0, TYPICAL_PROMPT) / TYPICAL_PROMPT;
+        double ready = tokens == 0 ? 0 : forecast.promptsNanos(decode, rows, extra, tokens);
+        if (ready < ahead) {
+          ahead = ready;
+          perToken = forecast.promptNanos(decode, rows, 0, TYPICAL_PROMPT) / TYPICAL_PROMPT;
+        }
       }
     }
     // With no device left requests fail by themselves, and say why.

@@ -36,8 +36,7 @@ final class Replica {
     arena = model.arena();
     cost = model.cost();
     frames = new StepFrames(model, firstBlock, options);
-    // Each running sequence may be another tenant's.
-    planner = new StepPlanner(options.plan().withTenants(options.slots()), cost, options.slots());
+    planner = new StepPlanner(options.plan(), cost, options.slots());
     forecast = new Forecast(options.plan(), cost);
     demand = new StepDemand(options.slots());
     running = new RunningSequences(options.slots());
@@ -71,7 +70,6 @@ final class Replica {
     for (int i = 0; i < running.count(); i++) {
       Sequence sequence = running.get(i);
       demand.add(
-          sequence.shard,
           sequence.computed,
           sequence.pending(),
           sequence.lane,

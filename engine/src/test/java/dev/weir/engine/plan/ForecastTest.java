@@ -45,9 +45,9 @@ class ForecastTest {
     for (int done = 0; done < length; ) {
       demand.clear();
       for (int row = 0; row < rows; row++) {
-        demand.add(0, 5000, 1, 0, true, 0);
+        demand.add(5000, 1, 0, true, 0);
       }
-      demand.add(0, prefix + done, length - done, 0, true, 0);
+      demand.add(prefix + done, length - done, 0, true, 0);
       planner.plan(demand, plan);
       nanos += plan.predictedNanos();
       done += plan.length(rows);
@@ -81,10 +81,9 @@ class ForecastTest {
     Forecast forecast = new Forecast(limits, cost);
     int prefix = random.nextInt(20_000);
     int length = 2000 + random.nextInt(60_000);
-    assertThat(forecast.besideNanos(decodeNanos(cost, ROWS), ROWS, prefix, length))
+    assertThat(forecast.promptNanos(decodeNanos(cost, ROWS), ROWS, prefix, length))
         .isCloseTo(planned(limits, cost, ROWS, prefix, length), Percentage.withPercentage(15));
-    assertThat(forecast.aloneNanos(prefix, length))
-        .isEqualTo(forecast.besideNanos(0, 0, prefix, length))
+    assertThat(forecast.promptNanos(0, 0, prefix, length))
         .isCloseTo(planned(limits, cost, 0, prefix, length), Percentage.withPercentage(5));
   }
 
@@ -94,7 +93,7 @@ class ForecastTest {
     Forecast forecast = new Forecast(PlanLimits.withStepTokens(STEP_TOKENS), cost);
     double extra = forecast.extraNanos(0, 20_000);
     double r = 1.25;
-    assertThat(forecast.besideNanos(decodeNanos(cost, ROWS), ROWS, 0, 20_000))
+    assertThat(forecast.promptNanos(decodeNanos(cost, ROWS), ROWS, 0, 20_000))
         .isCloseTo(extra * r / (r - 1), Percentage.withPercentage(1e-6));
   }
 
@@ -104,7 +103,7 @@ class ForecastTest {
     PlanLimits limits =
         PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withLatencyTarget(new LatencyTarget.Nanos(1)))
             .withFloor(16, 8);
-    assertThat(new Forecast(limits, cost).besideNanos(decodeNanos(cost, ROWS), ROWS, 0, 1600))
+    assertThat(new Forecast(limits, cost).promptNanos(decodeNanos(cost, ROWS), ROWS, 0, 1600))
         .isCloseTo(planned(limits, cost, ROWS, 0, 1600), Percentage.withPercentage(3));
   }
 
@@ -113,7 +112,7 @@ class ForecastTest {
     CostModel cost = taught(5e6, 2e4, 2, 50);
     for (Policy policy : new Policy[] {new Policy.PrefillFirst(), new Policy.FixedChunk(200)}) {
       PlanLimits limits = PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withPolicy(policy));
-      assertThat(new Forecast(limits, cost).besideNanos(decodeNanos(cost, ROWS), ROWS, 500, 30_000))
+      assertThat(new Forecast(limits, cost).promptNanos(decodeNanos(cost, ROWS), ROWS, 500, 30_000))
           .isCloseTo(planned(limits, cost, ROWS, 500, 30_000), Percentage.withPercentage(3));
     }
   }

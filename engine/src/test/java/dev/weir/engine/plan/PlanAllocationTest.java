@@ -17,8 +17,7 @@ class PlanAllocationTest {
   private static final int ROUNDS = 40;
 
   private final CostModel cost = new CostModel();
-  private final StepPlanner planner =
-      new StepPlanner(PlanLimits.withStepTokens(1024).withTenants(ROWS), cost, ROWS);
+  private final StepPlanner planner = new StepPlanner(PlanLimits.withStepTokens(1024), cost, ROWS);
   private final StepDemand demand = new StepDemand(ROWS);
   private final StepPlan plan = new StepPlan(ROWS);
   private final Placement placement = new Placement(SHARDS, 2);
@@ -30,7 +29,7 @@ class PlanAllocationTest {
     demand.clear();
     for (int row = 0; row < ROWS; row++) {
       int pending = row % 3 > 0 ? 1 : row % 2 == 0 ? 30 : 20_000;
-      demand.add(row % SHARDS, 100 * row, pending, row, row % 5 - 2, row < 12, 0);
+      demand.add(100 * row, pending, row, row % 5 - 2, row < 12, 0);
     }
     planner.plan(demand, plan, step % 2 * planner.decodeNanos(demand));
     cost.learn(plan.work(), 1e6 + 1e4 * plan.work().tokens());
@@ -45,7 +44,7 @@ class PlanAllocationTest {
     }
     queue.addFirst(queue.take(step % queue.size()));
     sum += queue.costAhead("nobody", 3) + queue.cost();
-    sum += forecast.besideNanos(1e6, 8, 500, 2000) + plan.predictedNanos();
+    sum += forecast.promptNanos(1e6, 8, 500, 2000) + plan.predictedNanos();
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.weir.engine.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.weir.engine.plan.StepPlanner.Missed;
+import dev.weir.engine.request.Priority;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class PlannerSimulationTest {
   private static final int WORLDS = 200;
   private static final int STEPS_PER_WORLD = 5500;
-  private static final int SHARDS = 8;
+  private static final int LEAST_CAPACITY = 8;
   private static final int LONGEST = 100_000;
 
   /** Rounding in sums of nanoseconds. */
@@ -51,7 +52,6 @@ class PlannerSimulationTest {
 
   /** A sequence that runs; its context may be on its way, then it waits. */
   private static final class Running {
-    int shard;
     int tenant;
     int priority;
     int prompt;
@@ -105,7 +105,7 @@ class PlannerSimulationTest {
     World(long seed) {
       this.seed = seed;
       random = new Random(seed);
-      capacity = SHARDS * (1 + random.nextInt(6));
+      capacity = LEAST_CAPACITY * (1 + random.nextInt(6));
       tenants = random.nextInt(3) == 0 ? capacity : 1 + random.nextInt(5); // or a lane per slot
       prioritised = random.nextInt(3) == 0;
       learning = random.nextBoolean();
@@ -141,8 +141,7 @@ class PlannerSimulationTest {
                   1.3 + 2 * random.nextDouble(),
                   random.nextBoolean() ? capacity : 1 + random.nextInt(8)),
               1 + random.nextInt(64),
-              1 + random.nextInt(64),
-              tenants);
+              1 + random.nextInt(64));
       planner = new StepPlanner(limits, cost, capacity);
       demand = new StepDemand(capacity);
       plan = new StepPlan(capacity);
@@ -179,9 +178,8 @@ class PlannerSimulationTest {
     void arrive() {
       while (count < capacity && random.nextDouble() < arrivalsPerStep) {
         Running one = new Running();
-        one.shard = random.nextInt(SHARDS);
         one.tenant = tenants == capacity ? freeLane() : random.nextInt(tenants);
-        one.priority = prioritised ? random.nextInt(-12, 13) : 0;
+        one.priority = prioritised ? random.nextInt(Priority.LOWEST, Priority.HIGHEST + 1) : 0;
         one.prefix = random.nextBoolean() ? 0 : random.nextInt(longest);
         one.prompt = one.prefix + 1 + (int) Math.pow(longest, random.nextDouble());
         one.outputs = 1 + random.nextInt(300);
@@ -246,8 +244,7 @@ class PlannerSimulationTest {
       for (int i = 0; i < count; i++) {
         Running one = running[i];
         int pending = one.pending();
-        demand.add(
-            one.shard, one.computed, pending, one.tenant, one.priority, one.started, one.since);
+        demand.add(one.computed, pending, one.tenant, one.priority, one.started, one.since);
         waiting += pending > 1 ? 1 : 0;
         if (pending == 1) {
           decodeWork.addDecode(one.computed);
@@ -359,8 +356,7 @@ class PlannerSimulationTest {
       int stepTokens = 64 << random.nextInt(7);
       StepPlanner planner =
           new StepPlanner(
-              PlanLimits.of(stepTokens, Scheduling.DEFAULT.withMaxPrefills(tenants * each))
-                  .withTenants(tenants),
+              PlanLimits.of(stepTokens, Scheduling.DEFAULT.withMaxPrefills(tenants * each)),
               new CostModel(),
               tenants * each);
       StepDemand demand = new StepDemand(tenants * each);
@@ -377,7 +373,7 @@ class PlannerSimulationTest {
           if (left[i] <= 1) {
             left[i] = 2 * stepTokens + random.nextInt(longest[i / each]); // short only at its end
           }
-          demand.add(0, 0, left[i], i / each, true, planner.prefillServed());
+          demand.add(0, left[i], i / each, true, planner.prefillServed());
         }
         planner.plan(demand, plan);
         long most = 0;

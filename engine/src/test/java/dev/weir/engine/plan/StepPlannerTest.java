@@ -2,6 +2,7 @@ package dev.weir.engine.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.weir.engine.request.Priority;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -64,7 +65,7 @@ class StepPlannerTest {
 
   /** Of the one tenant there is; its prefill has begun. */
   private void demand(int prefix, int pending) {
-    demand.add(0, prefix, pending, 0, true, 0);
+    demand.add(prefix, pending, 0, true, 0);
   }
 
   private void planFor(List<Running> running) {
@@ -206,8 +207,7 @@ class StepPlannerTest {
     int tenants = 2 + random.nextInt(4);
     StepPlanner fair =
         new StepPlanner(
-            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(SEQUENCES))
-                .withTenants(tenants),
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(SEQUENCES)),
             cost,
             SEQUENCES);
     long[] served = new long[tenants];
@@ -220,7 +220,7 @@ class StepPlannerTest {
           left[i] = i % tenants == 0 ? 50_000 : 2 + random.nextInt(300);
           done[i] = 0;
         }
-        demand.add(0, done[i], left[i], i % tenants, done[i] > 0, 0);
+        demand.add(done[i], left[i], i % tenants, done[i] > 0, 0);
       }
       fair.plan(demand, plan);
       for (int i = 0; i < SEQUENCES; i++) {
@@ -244,9 +244,9 @@ class StepPlannerTest {
     boolean begun = false;
     for (int step = 0; !begun; step++) {
       demand.clear();
-      demand.add(0, 0, length, 0, false, since);
-      demand.add(0, 0, 400, 0, false, one.prefillServed());
-      demand.add(0, 0, 400, 0, false, one.prefillServed());
+      demand.add(0, length, 0, false, since);
+      demand.add(0, 400, 0, false, one.prefillServed());
+      demand.add(0, 400, 0, false, one.prefillServed());
       one.plan(demand, plan);
       others += plan.length(1) + plan.length(2);
       begun = plan.length(0) > STEP_TOKENS / 2;
@@ -263,7 +263,7 @@ class StepPlannerTest {
     int allowed = 3;
     StepPlanner staggered =
         new StepPlanner(
-            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(allowed)).withTenants(4),
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(allowed)),
             cost,
             SEQUENCES);
     int[] left = new int[SEQUENCES];
@@ -272,7 +272,7 @@ class StepPlannerTest {
     while (anyLeft) {
       demand.clear();
       for (int i = 0; i < SEQUENCES; i++) {
-        demand.add(0, 3000 - left[i], Math.max(1, left[i]), i % 4, left[i] < 3000, 0);
+        demand.add(3000 - left[i], Math.max(1, left[i]), i % 4, left[i] < 3000, 0);
       }
       staggered.plan(demand, plan);
       int inProgress = 0;
@@ -290,14 +290,12 @@ class StepPlannerTest {
   void aShortPromptNeedNotWaitForTheLongOnesInProgress() {
     StepPlanner staggered =
         new StepPlanner(
-            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(2)).withTenants(3),
-            cost,
-            SEQUENCES);
+            PlanLimits.of(STEP_TOKENS, Scheduling.DEFAULT.withMaxPrefills(2)), cost, SEQUENCES);
     demand.clear();
-    demand.add(0, 1000, 50_000, 0, true, 0);
-    demand.add(0, 1000, 50_000, 0, true, 0);
-    demand.add(0, 0, 50_000, 1, false, 0);
-    demand.add(0, 0, 200, 2, false, 0);
+    demand.add(1000, 50_000, 0, true, 0);
+    demand.add(1000, 50_000, 0, true, 0);
+    demand.add(0, 50_000, 1, false, 0);
+    demand.add(0, 200, 2, false, 0);
     int shortOne = 0;
     for (int step = 0; step < 6; step++) {
       staggered.plan(demand, plan);
@@ -315,9 +313,9 @@ class StepPlannerTest {
     int servedBefore = 0;
     for (boolean begun = false; !begun; ) {
       demand.clear();
-      demand.add(0, 0, length, 0, priority, true, 0);
+      demand.add(0, length, 0, priority, true, 0);
       for (int i = 0; i < 4; i++) { // newcomers of no priority, always as long
-        demand.add(0, 0, length, 0, true, one.prefillServed());
+        demand.add(0, length, 0, true, one.prefillServed());
       }
       one.plan(demand, plan);
       begun = plan.length(0) > 0;
@@ -330,15 +328,13 @@ class StepPlannerTest {
 
   @Test
   void anUrgentTenantGetsLongerTurnsAndALowlyOneIsNeverWithout() {
-    int[] priorities = {Priority.LOWEST, Priority.ORDINARY, Priority.HIGHEST, 1000};
-    StepPlanner fair =
-        new StepPlanner(
-            PlanLimits.withStepTokens(STEP_TOKENS).withTenants(priorities.length), cost, SEQUENCES);
+    int[] priorities = {Priority.LOWEST, Priority.ORDINARY, Priority.HIGHEST};
+    StepPlanner fair = new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, SEQUENCES);
     long[] served = new long[priorities.length];
     for (int step = 0; step < 20_000; step++) {
       demand.clear();
       for (int i = 0; i < priorities.length; i++) {
-        demand.add(0, 0, 50_000, i, priorities[i], true, 0);
+        demand.add(0, 50_000, i, priorities[i], true, 0);
       }
       fair.plan(demand, plan);
       for (int i = 0; i < priorities.length; i++) {
@@ -346,8 +342,7 @@ class StepPlannerTest {
       }
     }
     for (int i = 0; i < priorities.length; i++) {
-      double turn =
-          PrefillOrder.QUANTUM + PrefillOrder.QUANTUM_PER_LEVEL * Priority.clamp(priorities[i]);
+      double turn = PrefillOrder.QUANTUM + PrefillOrder.QUANTUM_PER_LEVEL * priorities[i];
       assertThat(served[i] / (double) served[1])
           .isCloseTo(turn / PrefillOrder.QUANTUM, Percentage.withPercentage(3));
     }
@@ -361,9 +356,9 @@ class StepPlannerTest {
     for (int device = 0; device < demands.length; device++) {
       demands[device] = new StepDemand(SEQUENCES);
       for (int row = 0; row < 5 * device; row++) { // the first decodes nothing
-        demands[device].add(device, 4000 * device, 1, 0, true, 0);
+        demands[device].add(4000 * device, 1, 0, true, 0);
       }
-      demands[device].add(device, 1000, 50_000, 0, true, 0);
+      demands[device].add(1000, 50_000, 0, true, 0);
       slowest = Math.max(slowest, planner.decodeNanos(demands[device]));
     }
     assertThat(planner.decodeNanos(demands[0])).isZero();

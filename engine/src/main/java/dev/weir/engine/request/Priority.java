@@ -1,4 +1,4 @@
-package dev.weir.engine.plan;
+package dev.weir.engine.request;
 
 /**
  * How urgent a request is: {@link #ORDINARY} unless told otherwise, more is sooner. A priority
@@ -12,8 +12,8 @@ public final class Priority {
 
   private Priority() {}
 
-  /** The nearest priority there is: clients send any number. */
-  public static int clamp(int priority) {
-    return Math.clamp(priority, LOWEST, HIGHEST);
+  /** Whether it is one: {@link Terms} refuses others. */
+  public static boolean isValid(int priority) {
+    return priority >= LOWEST && priority <= HIGHEST;
   }
 }
