@@ -45,7 +45,7 @@ final class EngineMetrics {
     metrics.counter("weir_requests_total", "Requests taken.", EngineStats::requests);
     metrics.counter(
         "weir_requests_rejected_total",
-        "Requests refused because the queue was full.",
+        "Requests refused because the queue was full, or predicted to take too long.",
         EngineStats::rejected);
     metrics.counter(
         "weir_choices_cancelled_total", "Choices that were cancelled.", EngineStats::cancelled);

@@ -150,8 +150,8 @@ final class ServeCommand implements Callable<Integer> {
         names = "--queue",
         paramLabel = "N",
         description =
-            "Most requests that wait beyond these; more are answered 429. Default:"
-                + " ${DEFAULT-VALUE}.",
+            "Most sequences that wait beyond these, each choice of a request being one; more are"
+                + " answered 429. Default: ${DEFAULT-VALUE}.",
         defaultValue = "" + EngineOptions.DEFAULT_QUEUE)
     private int queue;
 
