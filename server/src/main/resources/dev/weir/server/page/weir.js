@@ -320,6 +320,7 @@ class Timeline {
   }
 
   key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
     const last = this.shown.length - 1;
     const at = this.cursor === null ? last : this.shown.findIndex((s) => s.number === this.cursor);
     const moves = {
@@ -327,8 +328,8 @@ class Timeline {
       ArrowRight: at + 1,
       ArrowDown: at - 1,
       ArrowUp: at + 1,
-      PageUp: at - 10,
-      PageDown: at + 10,
+      PageDown: at - 10,
+      PageUp: at + 10,
       Home: 0,
       End: last,
     };
@@ -844,17 +845,16 @@ async function poll() {
   } finally {
     asking = false;
   }
-  if (!document.hidden) timer = setTimeout(poll, failures ? RETRY_MS : POLL_MS);
+  if (document.hidden) pause(); // since it asked
+  else timer = setTimeout(poll, failures ? RETRY_MS : POLL_MS);
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    clearTimeout(timer);
-    samples.length = 0;
-    state("paused", "paused while hidden");
-  } else {
-    poll();
-  }
-});
+function pause() {
+  clearTimeout(timer);
+  samples.length = 0;
+  state("paused", "paused while hidden");
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? pause() : poll()));
 say(byId("polling"), "Asked every " + span(POLL_MS) + " while this page can be seen.");
 poll();

@@ -26,6 +26,31 @@ final class Browser {
     this.folder = folder;
   }
 
+  /**
+   * A page that stays open, in real time.
+   *
+   * @param width of the window, in pixels
+   */
+  OpenPage open(URI page, int width) throws IOException, InterruptedException {
+    Path profile = Files.createTempDirectory(folder, "profile");
+    Path log = Files.createTempFile(folder, "browser", ".log");
+    Process process =
+        new ProcessBuilder(
+                program.toString(),
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--window-size=" + width + ",900",
+                "--user-data-dir=" + profile,
+                "--remote-debugging-port=0",
+                page.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
+    return OpenPage.of(process, profile, page);
+  }
+
   /** The browser on the search path, if there is one. */
   static Optional<Browser> find(Path folder) {
     String path = Optional.ofNullable(System.getenv("PATH")).orElse("");
