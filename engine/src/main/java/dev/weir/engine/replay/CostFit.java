@@ -3,7 +3,10 @@ package dev.weir.engine.replay;
 import dev.weir.engine.run.JournalRecord;
 import dev.weir.engine.simulate.StepCost;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What steps cost, from steps that were measured: least squares of relative errors over the four
@@ -11,7 +14,7 @@ import java.util.List;
  * are relative to what the fit before says, not to what was measured: else those that happened to
  * be quick would count most.
  */
-final class CostFit {
+public final class CostFit {
   private static final int TERMS = 4;
 
   /** A step that took so many times what the rest say was disturbed. */
@@ -26,11 +29,21 @@ final class CostFit {
   private CostFit() {}
 
   /**
+   * What was found.
+   *
+   * @param cost of a step on its device
+   * @param hostNanos what passes between two steps that follow each other, in the middle of all
+   * @param disturbed how many steps were left out: they took far longer than the rest say
+   * @param disturbedShare their part of the time of all steps, from 0 to 1
+   */
+  public record Fit(StepCost cost, double hostNanos, int disturbed, double disturbedShare) {}
+
+  /**
    * The cost of a journal's steps.
    *
    * @throws IllegalArgumentException if there are none
    */
-  static StepCost of(List<JournalRecord.Step> steps) {
+  static Fit of(List<JournalRecord.Step> steps) {
     if (steps.isEmpty()) {
       throw new IllegalArgumentException("the journal has no steps to learn from what they cost");
     }
@@ -41,7 +54,35 @@ final class CostFit {
       cost = fit(used, cost);
       used = undisturbed(steps, cost);
     }
-    return cost;
+    double all = steps.stream().mapToLong(JournalRecord.Step::nanos).sum();
+    double kept = used.stream().mapToLong(JournalRecord.Step::nanos).sum();
+    return new Fit(
+        cost, hostNanos(steps), steps.size() - used.size(), all == 0 ? 0 : 1 - kept / all);
+  }
+
+  /** Only where a stream goes on from one step to the next: else there may be nothing to do. */
+  private static double hostNanos(List<JournalRecord.Step> steps) {
+    Map<Integer, JournalRecord.Step> lastOf = new HashMap<>();
+    List<Long> between = new ArrayList<>();
+    for (JournalRecord.Step step : steps) {
+      JournalRecord.Step before = lastOf.put(step.device(), step);
+      if (before != null && goesOn(before, step)) {
+        between.add(Math.max(0, step.endNanos() - step.nanos() - before.endNanos()));
+      }
+    }
+    Collections.sort(between);
+    return between.isEmpty() ? 0 : between.get(between.size() / 2);
+  }
+
+  private static boolean goesOn(JournalRecord.Step step, JournalRecord.Step next) {
+    for (JournalRecord.Entry one : step.entries()) {
+      for (JournalRecord.Entry other : next.entries()) {
+        if (one.request() == other.request() && one.choice() == other.choice()) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   private static List<JournalRecord.Step> undisturbed(

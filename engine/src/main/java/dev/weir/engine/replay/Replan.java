@@ -44,6 +44,7 @@ public final class Replan {
   private static final long MAX_STEPS = 100_000_000;
 
   private final JournalFile journal;
+  private final CostFit.Fit fit;
   private final StepCost cost;
   private final Map<Stream, int[]> outputs = new HashMap<>();
   private final int choices;
@@ -53,7 +54,14 @@ public final class Replan {
    */
   public Replan(JournalFile journal) {
     this.journal = journal;
-    cost = CostFit.of(journal.steps());
+    fit = CostFit.of(journal.steps());
+    StepCost found = fit.cost();
+    cost =
+        new StepCost(
+            found.fixedNanos() + fit.hostNanos(),
+            found.tokenNanos(),
+            found.pairNanos(),
+            found.contextNanos());
     Map<Stream, Integer> drawn = new HashMap<>();
     for (JournalRecord.Step step : journal.steps()) {
       for (JournalRecord.Entry entry : step.entries()) {
@@ -80,9 +88,9 @@ public final class Replan {
    */
   public record Schedule(Latencies latencies, Origins origins) {}
 
-  /** What the journal's steps cost. */
-  public StepCost cost() {
-    return cost;
+  /** What the journal's steps cost; what passes between them is added to the simulated ones. */
+  public CostFit.Fit fit() {
+    return fit;
   }
 
   /** The recorded schedule. */

@@ -38,7 +38,7 @@ class CostFitTest {
           new JournalRecord.Step(
               0, i, nanos, 0, work.tokens(), work.prefillPairs(), work.decodeContext(), List.of()));
     }
-    StepCost found = CostFit.of(steps);
+    StepCost found = CostFit.of(steps).cost();
     for (int rows : new int[] {1, 8, 32}) {
       StepWork decode = new StepWork();
       StepWork mixed = new StepWork();
@@ -55,7 +55,7 @@ class CostFitTest {
   @Test
   void stepsThatAreAllAlikeCostWhatTheyTook() {
     JournalRecord.Step step = new JournalRecord.Step(0, 0, 5_000_000, 0, 4, 0, 400, List.of());
-    StepCost found = CostFit.of(List.of(step, step, step));
+    StepCost found = CostFit.of(List.of(step, step, step)).cost();
     StepWork same = new StepWork();
     for (int row = 0; row < 4; row++) {
       same.addDecode(99);

@@ -117,8 +117,28 @@ class ReplanTest {
 
   @Test
   void theCostOfStepsIsFoundAgain() {
-    assertThat(new Replan(storm()).cost().fixedNanos()).isCloseTo(10e6, within(1e3));
-    assertThat(new Replan(storm()).cost().tokenNanos()).isCloseTo(1e5, within(10.0));
+    assertThat(new Replan(storm()).fit().cost().fixedNanos()).isCloseTo(10e6, within(1e3));
+    assertThat(new Replan(storm()).fit().cost().tokenNanos()).isCloseTo(1e5, within(10.0));
+  }
+
+  @Test
+  void whatPassesBetweenTheStepsOfAStreamIsAddedAndDisturbedStepsAreLeftOut() {
+    List<JournalRecord.Step> steps = new ArrayList<>();
+    long end = 0;
+    for (int i = 0; i < 200; i++) {
+      boolean disturbed = i % 10 == 3;
+      long nanos = (disturbed ? 10 : 1) * (long) (stepMillis(1) * MILLI);
+      end += nanos + 2 * MILLI + (i % 50 == 7 ? 500 * MILLI : 0); // with a pause at times
+      steps.add(
+          new JournalRecord.Step(
+              0, end, nanos, nanos, 1, 0, 0, List.of(new JournalRecord.Entry(0, 0, 1, true))));
+    }
+    CostFit.Fit fit = CostFit.of(steps);
+    assertThat(fit.hostNanos()).isEqualTo(2.0 * MILLI);
+    assertThat(fit.disturbed()).isEqualTo(20);
+    assertThat(fit.disturbedShare()).isCloseTo(200.0 / 380, within(1e-6));
+    assertThat(fit.cost().fixedNanos() + fit.cost().tokenNanos())
+        .isCloseTo(stepMillis(1) * MILLI, within(1e4));
   }
 
   @Test

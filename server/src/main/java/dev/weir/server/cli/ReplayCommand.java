@@ -5,6 +5,7 @@ import dev.weir.engine.EngineOptions;
 import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.Policy;
 import dev.weir.engine.plan.Scheduling;
+import dev.weir.engine.replay.CostFit;
 import dev.weir.engine.replay.Latencies;
 import dev.weir.engine.replay.Origins;
 import dev.weir.engine.replay.Replan;
@@ -86,8 +87,8 @@ final class ReplayCommand implements Callable<Integer> {
         paramLabel = "POLICY",
         converter = SchedulingOptions.PolicyName.class,
         description =
-            "time-budget, prefill-first or fixed-chunk=N; may be given several times. Default: the"
-                + " journal's.")
+            "time-budget, prefill-first or fixed-chunk=N; may be given several times. The journal's"
+                + " own is always there.")
     private List<Policy> policies = new ArrayList<>();
 
     @Option(
@@ -228,30 +229,58 @@ final class ReplayCommand implements Callable<Integer> {
           simulation.latencyTarget == null
               ? recorded
               : recorded.withLatencyTarget(simulation.latencyTarget);
-      List<Policy> policies =
-          simulation.policies.isEmpty() ? List.of(recorded.policy()) : simulation.policies;
       int shards = orRecorded(simulation.shards, journal, "shards");
       int devices = orRecorded(simulation.devices, journal, "devices");
-      List<String> names = new ArrayList<>(List.of("recorded"));
-      List<Replan.Schedule> columns = new ArrayList<>(List.of(replan.recorded()));
+      boolean same =
+          base.equals(recorded)
+              && shards == recorded(journal, "shards")
+              && devices == recorded(journal, "devices");
+      List<Policy> policies =
+          simulation.policies.isEmpty() && !same
+              ? List.of(recorded.policy())
+              : simulation.policies;
+      // What others are to be compared with: the same schedule on the same undisturbed steps.
+      List<String> names = new ArrayList<>(List.of("measured", "simulated"));
+      List<Replan.Schedule> columns = new ArrayList<>();
+      columns.add(replan.recorded());
+      columns.add(
+          replan.simulated(recorded, recorded(journal, "shards"), recorded(journal, "devices")));
       for (Policy policy : policies) {
         names.add(JournalHeader.name(policy));
         columns.add(replan.simulated(base.withPolicy(policy), shards, devices));
       }
-      out.printf(
-          Locale.ROOT,
-          "%,d requests; a step costs %.3f ms + %.4f ms per token + %.3f ms per million pairs of"
-              + " prefill + %.3f ms per million tokens of decode context%n%n",
-          journal.arrivals().size(),
-          replan.cost().fixedNanos() / NANOS_PER_MILLI,
-          replan.cost().tokenNanos() / NANOS_PER_MILLI,
-          replan.cost().pairNanos(),
-          replan.cost().contextNanos());
+      sayWhatStepsCost(replan.fit(), journal.arrivals().size(), out);
       table(names, columns, out);
+      out.printf(
+          "%nmeasured: what callers saw; simulated: the same schedule (%s) on undisturbed steps.%n",
+          JournalHeader.name(recorded.policy()));
       return ExitStatus.OK;
     } catch (IllegalArgumentException e) {
       throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
     }
+  }
+
+  private static void sayWhatStepsCost(CostFit.Fit fit, int requests, PrintWriter out) {
+    out.printf(
+        Locale.ROOT,
+        "%,d requests; a step costs %.3f ms + %.4f ms per token + %.3f ms per million pairs of"
+            + " prefill + %.3f ms per million tokens of decode context, and %.3f ms before the"
+            + " next%n",
+        requests,
+        fit.cost().fixedNanos() / NANOS_PER_MILLI,
+        fit.cost().tokenNanos() / NANOS_PER_MILLI,
+        fit.cost().pairNanos(),
+        fit.cost().contextNanos(),
+        fit.hostNanos() / NANOS_PER_MILLI);
+    if (fit.disturbed() > 0) {
+      out.printf(
+          Locale.ROOT,
+          "%,d steps with %.0f %% of the time of all were disturbed (they took several times what"
+              + " such steps take) and count as what the others say%n",
+          fit.disturbed(),
+          100 * fit.disturbedShare());
+    }
+    out.println();
   }
 
   private static int orRecorded(@Nullable Integer asked, JournalFile journal, String name) {

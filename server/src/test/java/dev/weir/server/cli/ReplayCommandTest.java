@@ -155,18 +155,24 @@ class ReplayCommandTest {
     Outcome outcome =
         replay(file, "--simulate", "--policy", "time-budget", "--policy", "fixed-chunk=32");
     assertThat(outcome.status).as(outcome.err).isEqualTo(ExitStatus.OK);
-    assertThat(row(outcome.out, "tokens computed")).containsExactly("420", "420", "420");
-    assertThat(row(outcome.out, "shared")).containsExactly("0", "0", "0");
+    assertThat(row(outcome.out, "tokens computed")).containsExactly("420", "420", "420", "420");
+    assertThat(row(outcome.out, "shared")).containsExactly("0", "0", "0", "0");
     for (String name : List.of("between tokens, p50 ms", "worst gap, ms", "first token, p90 ms")) {
       assertThat(row(outcome.out, name))
           .as(name)
-          .hasSize(3)
+          .hasSize(4)
           .allSatisfy(cell -> assertThat(Double.parseDouble(cell.replace(",", ""))).isPositive());
     }
-    assertThat(outcome.out.lines().filter(line -> line.contains("recorded")))
+    assertThat(outcome.out.lines())
+        .filteredOn(line -> line.contains("measured "))
         .singleElement()
         .asString()
-        .containsSubsequence("recorded", "time-budget", "fixed-chunk=32");
+        .containsSubsequence("measured", "simulated", "time-budget", "fixed-chunk=32");
+    for (int cell = 0; cell < 2; cell++) {
+      assertThat(row(replay(file, "--simulate").out, "steps").get(1))
+          .as("the journal's own policy, given or not")
+          .isEqualTo(row(outcome.out, "steps").get(1 + cell));
+    }
   }
 
   private static List<String> row(String table, String name) {

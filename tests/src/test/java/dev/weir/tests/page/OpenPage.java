@@ -137,8 +137,7 @@ final class OpenPage implements AutoCloseable {
 
   /** What an expression is in the page, as text. */
   String evaluate(String script) throws InterruptedException {
-    JsonNode result =
-        command("Runtime.evaluate", Map.of("expression", "String(" + script + ")"));
+    JsonNode result = command("Runtime.evaluate", Map.of("expression", "String(" + script + ")"));
     if (result.has("exceptionDetails")) {
       throw new AssertionError(script + ": " + result);
     }

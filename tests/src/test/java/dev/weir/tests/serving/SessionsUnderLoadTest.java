@@ -45,7 +45,9 @@ class SessionsUnderLoadTest {
     Map<String, Object> body = new HashMap<>();
     body.put(
         "prompt",
-        IntStream.range(0, 100 + random.nextInt(300)).mapToObj(i -> (i * 7 + session) % 251).toList());
+        IntStream.range(0, 100 + random.nextInt(300))
+            .mapToObj(i -> (i * 7 + session) % 251)
+            .toList());
     body.put("max_tokens", 1 + random.nextInt(4));
     body.put("session_id", "session/" + session);
     return body;
