@@ -11,7 +11,8 @@ package dev.weir.engine.request;
  * @param hostTokens of these, tokens whose KV lies in host memory only
  * @param shard where its last turn ran; negative: none has yet
  * @param idleNanos since its last turn ended; 0 while it is active
- * @param leaseNanos for how long its KV is spared before others'; 0 once the lease has run out
+ * @param leaseNanos for how long its KV is spared before others'; 0 once the lease has run out, or
+ *     the KV is gone all the same
  */
 public record SessionInfo(
     String id,

@@ -372,7 +372,14 @@ public final class SessionStore {
         (all - onDevices) * BLOCK_TOKENS,
         session.shard,
         idle ? now - session.idleSince : 0,
-        idle && !session.leaseRanOut ? Math.max(0, session.leaseEnd - now) : 0);
+        idle && leased(session) ? Math.max(0, session.leaseEnd - now) : 0);
+  }
+
+  /** Whether blocks of a session are spared; what is deeper in its context goes first. */
+  private boolean leased(Session session) {
+    return session.blocks > 0
+        && session.leased[0] != NO_BLOCK
+        && index.holds(session.leased[0], session.contents[0]);
   }
 
   /**

@@ -236,9 +236,7 @@ final class ReplayCommand implements Callable<Integer> {
               && shards == recorded(journal, "shards")
               && devices == recorded(journal, "devices");
       List<Policy> policies =
-          simulation.policies.isEmpty() && !same
-              ? List.of(recorded.policy())
-              : simulation.policies;
+          simulation.policies.isEmpty() && !same ? List.of(recorded.policy()) : simulation.policies;
       // What others are to be compared with: the same schedule on the same undisturbed steps.
       List<String> names = new ArrayList<>(List.of("measured", "simulated"));
       List<Replan.Schedule> columns = new ArrayList<>();

@@ -35,7 +35,9 @@ final class SchedulingOptions {
   @Option(
       names = "--max-prefills",
       paramLabel = "N",
-      description = "Most prompts that are read at the same time. Default: ${DEFAULT-VALUE}.",
+      description =
+          "Most prompts of more than 1,024 tokens that are read at the same time; shorter ones"
+              + " do not wait for them. Default: ${DEFAULT-VALUE}.",
       defaultValue = "" + Scheduling.DEFAULT_MAX_PREFILLS)
   private int maxPrefills = Scheduling.DEFAULT_MAX_PREFILLS;
 

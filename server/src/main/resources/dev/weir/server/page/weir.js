@@ -230,6 +230,12 @@ function recent(steps) {
   return steps.slice(first);
 }
 
+/** How far back the recent steps go: less than the window where they are too many to keep. */
+function remembered(steps) {
+  const all = steps.length < MAX_STEPS_PER_DEVICE;
+  return all ? WINDOW_MS : Math.min(WINDOW_MS, steps[steps.length - 1].end_ms - steps[0].end_ms);
+}
+
 function summary(steps) {
   const decoding = steps.filter((s) => s.decode_rows > 0);
   const times = decoding.map((s) => s.ms).sort((a, b) => a - b);
@@ -616,7 +622,7 @@ function showDevices(offered, values) {
           s.inflation > goal.factor * 1.05,
         ],
         ["prediction off by", Number.isFinite(s.error) ? percent(s.error, 1) : "–", "(median)"],
-        ["over", plural(s.count, "step", "steps"), "of the last " + span(WINDOW_MS)],
+        ["over", plural(s.count, "step", "steps"), "of the last " + span(remembered(known.steps))],
       ];
       keep(
         made.children[1],
@@ -769,7 +775,8 @@ function showSessions(reply) {
 
 function updateSession(made, session) {
   const cells = made.children;
-  const evicted = Math.max(0, session.tokens - session.device_tokens - session.host_tokens);
+  const kept = session.device_tokens + session.host_tokens;
+  const evicted = Math.max(0, session.tokens - kept);
   const id = cells[0].firstChild;
   say(id, session.id);
   id.title = session.id;
@@ -777,7 +784,7 @@ function updateSession(made, session) {
     cells[1].firstChild,
     [session.device_tokens, session.host_tokens],
     session.tokens,
-    percent(session.device_tokens + session.host_tokens, session.tokens) + " of " +
+    percent(kept, session.tokens) + " of " +
       plural(session.tokens, "token", "tokens") + " kept",
   );
   const active = session.active_requests > 0;
@@ -788,7 +795,7 @@ function updateSession(made, session) {
     count(session.turns),
     session.shard === null ? "–" : String(session.shard),
     active ? plural(session.active_requests, "request", "requests") + " active" : span(session.idle_ms),
-    active ? "–" : session.lease_ms > 0 ? span(session.lease_ms) : "over",
+    active || kept === 0 ? "–" : session.lease_ms > 0 ? span(session.lease_ms) : "over",
   ].forEach((text, i) => say(cells[2 + i], text));
 }
 

@@ -83,7 +83,7 @@ final class TimeAndAccountTest {
     JsonNode body = ApiFixture.parse(response.body());
     assertThat(schema.problems("ErrorResponse", body)).isEmpty();
     assertThat(body.at("/error/code").stringValue()).isEqualTo(field(clock));
-    assertThat(body.at("/error/message").stringValue()).contains("PT2S");
+    assertThat(body.at("/error/message").stringValue()).contains("limit of 2 s");
 
     List<String> events = api.stream(CHAT, "{%s,\"stream\":true}".formatted(ASK));
     assertThat(ApiFixture.parse(events.getLast()).at("/error/code").stringValue())

@@ -131,6 +131,19 @@ class PageInBrowserTest {
   }
 
   @Test
+  void givenMoreStepsThanAreKeptThenItIsShownHowFarTheyGoBack() throws Exception {
+    try (ScriptedServer server = new ScriptedServer()) {
+      List<StepRecord> steps = new ArrayList<>();
+      for (int i = 0; i < 5000; i++) {
+        steps.add(new StepRecord(i, 0, 1000 * MILLI + MILLI * i, MILLI, MILLI, MILLI, 1, 0, 0));
+      }
+      server.steps = steps;
+      assertThat(text(browser.document(server.uri(), ONE_POLL)))
+          .contains("over 4,096 steps of the last 4 s");
+    }
+  }
+
+  @Test
   void givenALostDeviceThenItsShardsAreMarked() throws Exception {
     try (ScriptedServer server = new ScriptedServer()) {
       server.shards =
@@ -158,11 +171,14 @@ class PageInBrowserTest {
       server.sessions =
           List.of(
               new SessionInfo("busy", 2, 7, 4096, 4096, 0, 3, 0, 0),
-              new SessionInfo("idle", 0, 1, 1000, 500, 300, 0, 65_000 * MILLI, 90_000 * MILLI));
+              new SessionInfo("idle", 0, 1, 1000, 500, 300, 0, 65_000 * MILLI, 90_000 * MILLI),
+              new SessionInfo("gone", 0, 2, 1000, 0, 0, 1, 65_000 * MILLI, 90_000 * MILLI));
       assertThat(text(browser.document(server.uri(), ONE_POLL)))
           .as("on the device, in host memory, evicted, turns, shard, idle, lease")
           .contains("busy 4,096 0 0 7 3 2 requests active –")
-          .contains("idle 500 300 200 1 0 1 min 5 s 1 min 30 s");
+          .contains("idle 500 300 200 1 0 1 min 5 s 1 min 30 s")
+          .as("nothing is left to be leased")
+          .contains("gone 0 0 1,000 2 1 1 min 5 s –");
     }
   }
 
