@@ -150,7 +150,7 @@ final class ReplayCommand implements Callable<Integer> {
           journal.arrivals().size(),
           result.choices(),
           result.tokens(),
-          result.left() == 0 ? "" : "; %,d had failed or never began".formatted(result.left()));
+          result.left() == 0 ? "" : "; %,d had failed or had not ended".formatted(result.left()));
       sayWherePlaced(result.placed(), sameShards, out);
       if (result.difference().isEmpty()) {
         out.println("Every token is the same.");

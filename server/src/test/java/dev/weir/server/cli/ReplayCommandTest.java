@@ -134,7 +134,7 @@ class ReplayCommandTest {
     assertThat(outcome.status).as(outcome.err).isEqualTo(ExitStatus.OK);
     assertThat(outcome.out)
         .contains("was not closed", "(at byte " + lastEnd + ")", "what is before it is there")
-        .contains("6 requests, 5 choices with 60 tokens compared; 1 had failed or never began");
+        .contains("6 requests, 5 choices with 60 tokens compared; 1 had failed or had not ended");
   }
 
   @Test
