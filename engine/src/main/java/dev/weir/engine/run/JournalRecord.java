@@ -31,7 +31,8 @@ public sealed interface JournalRecord {
 
   /**
    * A sequence was admitted: for the first time, or again after it was preempted or its context was
-   * lost on its way. All of its tokens are one of the four.
+   * lost on its way. All of its tokens are one of the four, as it was decided then: where a copy
+   * fails they are computed.
    *
    * @param request number of its request
    * @param choice which continuation
