@@ -148,6 +148,29 @@ final class HeartbeatTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {BEAT, WHITE_SPACE})
+  void aDeviceThatIsLostAfterABeatIsToldInTheBody(String beat) throws Exception {
+    try (ApiFixture api = new ApiFixture(QUICK_REPLIES)) {
+      api.model.failAfter = 0;
+      api.model.failure =
+          () -> RequestFailedException.ofLostDevice("gone", new IllegalStateException("gone"));
+      CountDownLatch gate = new CountDownLatch(1);
+      api.model.gate = gate;
+      boolean stream = beat.equals(BEAT);
+      try (Socket socket = ask(api, "{\"prompt\":\"a\",\"stream\":%b}".formatted(stream), "")) {
+        assertThat(readUntil(socket, beat)).contains("200 OK");
+        gate.countDown();
+        String chunks = rest(socket);
+        assertThat(chunks).as("it ends in order").endsWith("0\r\n\r\n");
+        String body = unchunked(chunks).strip();
+        String json = stream ? body.substring(body.lastIndexOf("data: ") + 6) : body;
+        assertThat(ApiFixture.parse(json).at("/error/code").stringValue()).isEqualTo("device_lost");
+        assertThat(ApiFixture.parse(json).at("/error/message").stringValue()).contains("gone");
+      }
+    }
+  }
+
   @Test
   void aFaultOfOursAfterTheFirstBeatCutsTheReply() throws Exception {
     try (ApiFixture api = new ApiFixture(QUICK_REPLIES)) {

@@ -18,6 +18,9 @@ class PageAtWorkTest {
   private static final int STEPS = 40;
   private static final int WIDTH = 1280;
 
+  /** A poll that was under way comes to its end. */
+  private static final int UNDER_WAY_MILLIS = 500;
+
   /** Longer than two polls. */
   private static final int HIDDEN_MILLIS = 2500;
 
@@ -54,6 +57,7 @@ class PageAtWorkTest {
         page.hide();
         page.await(STATE, "paused");
         page.await("document.getElementById('state').textContent", "paused while hidden");
+        Thread.sleep(UNDER_WAY_MILLIS);
         int asked = server.polls();
         Thread.sleep(HIDDEN_MILLIS);
         assertThat(server.polls()).as("polls while it is hidden").isEqualTo(asked);
