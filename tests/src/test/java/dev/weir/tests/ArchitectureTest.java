@@ -64,6 +64,8 @@ class ArchitectureTest {
         .definedBy("dev.weir.engine.run..")
         .layer("plan")
         .definedBy("dev.weir.engine.plan..")
+        .layer("session")
+        .definedBy("dev.weir.engine.session..")
         .layer("model")
         .definedBy("dev.weir.engine.model..")
         .layer("text")
@@ -84,12 +86,14 @@ class ArchitectureTest {
         .mayOnlyBeAccessedByLayers("replay", "door", "simulate")
         .whereLayer("plan")
         .mayOnlyBeAccessedByLayers("replay", "door", "simulate", "run")
+        .whereLayer("session")
+        .mayOnlyBeAccessedByLayers("run")
         .whereLayer("model")
         .mayOnlyBeAccessedByLayers("replay", "door", "simulate", "run")
         .whereLayer("text")
         .mayOnlyBeAccessedByLayers("door", "run")
         .whereLayer("kv")
-        .mayOnlyBeAccessedByLayers("door", "run", "plan", "model", "text")
+        .mayOnlyBeAccessedByLayers("run", "session", "model")
         .whereLayer("load")
         .mayOnlyBeAccessedByLayers("door", "run", "plan", "model", "text")
         .check(WEIR);
@@ -106,6 +110,7 @@ class ArchitectureTest {
             "dev.weir.engine",
             "dev.weir.engine.run..",
             "dev.weir.engine.plan..",
+            "dev.weir.engine.session..",
             "dev.weir.engine.model..",
             "dev.weir.engine.text..",
             "dev.weir.engine.kv..",
@@ -126,11 +131,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void planAndKvKnowNoClockNoFilesAndNoDevice() {
+  void plansBlocksAndSessionsKnowNoClockNoFilesAndNoDevice() {
     ArchRule rule =
         noClasses()
             .that()
-            .resideInAnyPackage("dev.weir.engine.plan..", "dev.weir.engine.kv..")
+            .resideInAnyPackage(
+                "dev.weir.engine.plan..", "dev.weir.engine.kv..", "dev.weir.engine.session..")
             .and()
             // It names pieces of host memory, which others copy to and from.
             .doNotHaveFullyQualifiedName("dev.weir.engine.kv.HostTier")
