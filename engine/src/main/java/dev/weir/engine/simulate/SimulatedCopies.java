@@ -9,6 +9,8 @@ import dev.weir.kernels.KvArena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Copies that take virtual time beside the steps, one after the other. The bytes arrive when the
@@ -23,6 +25,8 @@ final class SimulatedCopies implements BlockCopies {
   private final long blockNanos;
   private final Deque<Copy> underWay = new ArrayDeque<>();
   private long idleAt;
+  private double failureProbability;
+  private @Nullable SplittableRandom failures;
 
   private record Copy(MemorySegment from, MemorySegment to, long doneAt) {}
 
@@ -33,6 +37,12 @@ final class SimulatedCopies implements BlockCopies {
     this.device = device;
     this.clock = clock;
     this.blockNanos = blockNanos;
+  }
+
+  /** From now on a call fails with a probability, as drawn. */
+  void failWith(double probability, SplittableRandom random) {
+    failureProbability = probability;
+    failures = random;
   }
 
   @Override
@@ -65,6 +75,9 @@ final class SimulatedCopies implements BlockCopies {
 
   private void begin(MemorySegment from, MemorySegment to, long notBefore) {
     device.requireAlive();
+    if (failures != null && failures.nextDouble() < failureProbability) {
+      throw new IllegalStateException("a copy failed, as the simulation has it");
+    }
     to.fill(RUBBISH);
     idleAt = Math.max(Math.max(idleAt, clock.nanos()), notBefore) + blockNanos;
     underWay.add(new Copy(from, to, idleAt));

@@ -76,6 +76,11 @@ public final class SimulatedDevice implements Device {
     lostAt = nanos;
   }
 
+  /** From now on each copy of a block fails with a probability; the device does not. */
+  public void failCopies(double probability) {
+    copies.failWith(probability, random.split());
+  }
+
   /** How many steps it was given so far. */
   public long steps() {
     return steps;

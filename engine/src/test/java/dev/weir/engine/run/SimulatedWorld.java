@@ -51,6 +51,9 @@ final class SimulatedWorld {
   /** A block of some megabytes over a link of some tens of gigabytes per second. */
   private static final long BLOCK_NANOS = 200_000;
 
+  /** How great a part of the copies fails at most, where some do. */
+  private static final double MOST_FAILED_COPIES = 0.1;
+
   private final SimulatedTraffic traffic;
   private final boolean decodeFirst;
   private final int floorSteps;
@@ -132,6 +135,10 @@ final class SimulatedWorld {
         new SimulatedTraffic(
             random.nextLong(),
             new SimulatedTraffic.Shape(requests, longest, VOCABULARY, shards, gap, 8));
+    if (random.nextInt(4) == 0) { // a batch of many blocks more often than not
+      double probability = random.nextDouble() * MOST_FAILED_COPIES;
+      devices.forEach(device -> device.failCopies(probability));
+    }
   }
 
   long steps() {
