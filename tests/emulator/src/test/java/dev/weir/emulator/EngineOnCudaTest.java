@@ -183,10 +183,16 @@ class EngineOnCudaTest {
     Emulator emulator = gpu("");
     EngineOptions options = options(tiny());
     List<Request> requests = requests();
+    // They grow by two blocks each, and both are admitted where there are four.
+    List<Request> growing = List.of(request(6, 63, 70), request(7, 62, 70));
     List<Completion.Choice> alone = new ArrayList<>();
+    List<Completion.Choice> grown = new ArrayList<>();
     try (Engine engine = Engine.open(options.withReusePrefixes(false))) {
       for (Request request : requests) {
         alone.addAll(serve(engine, List.of(request)));
+      }
+      for (Request request : growing) {
+        grown.addAll(serve(engine, List.of(request)));
       }
     }
     try (Engine engine = Engine.open(options)) {
@@ -201,7 +207,8 @@ class EngineOnCudaTest {
     KvShape shape = new KvShape(2, 2, 8, DType.BF16);
     EngineOptions scarce = options.withKvBytes(4 * shape.blockBytes());
     try (Engine engine = Engine.open(scarce)) {
-      assertThat(serve(engine, requests)).as("preempted").isEqualTo(alone);
+      assertThat(serve(engine, requests)).as("one after the other").isEqualTo(alone);
+      assertThat(serve(engine, growing)).as("preempted").isEqualTo(grown);
       assertThat(engine.stats().preemptions()).isPositive();
       assertThat(engine.stats().heldBlocks()).isZero();
     }
