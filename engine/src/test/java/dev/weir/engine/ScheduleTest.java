@@ -171,8 +171,9 @@ class ScheduleTest {
   @MethodSource("devicesAndTypes")
   void aPreemptedRequestHasTheBitsOfALoneRun(On device, DType type) throws InterruptedException {
     EngineOptions options = options(type);
+    // Each comes with one block and grows to five; the pool has ten.
     List<Request> requests =
-        IntStream.range(0, 12).mapToObj(i -> request(i, 50 + 9 * i, 120)).toList();
+        IntStream.range(0, 12).mapToObj(i -> request(i, 20 + 3 * i, 300)).toList();
     List<Completion> expected = alone(device, options, requests);
     KvShape shape = new KvShape(2, 2, 8, type == DType.BF16 ? DType.BF16 : DType.F32);
     try (Engine engine = Engine.open(options.withKvBytes(10 * shape.blockBytes()), device::open)) {

@@ -9,7 +9,8 @@ package dev.weir.engine.plan;
  * (nothing where it lies, else the cheapest of a copy, a restore and computing it again). The
  * sequence goes to the device with the least, and there to the emptiest shard; devices that differ
  * by less than predictions are worth count as equal. Shards of one device share its time and its
- * blocks' contents, so there only memory counts.
+ * blocks' contents, so there only memory counts: no idle context is given away in one shard while
+ * blocks of another hold nothing.
  *
  * <p>A preference (where the context or the session lives) holds as long as it costs little; where
  * the shard is too full for it, it holds for the shard's device.
@@ -42,6 +43,7 @@ public final class Placement {
   private final int[] capacities;
   private final int[] held;
   private final int[] available;
+  private final int[] empty;
   private final boolean[] open;
 
   public Placement(int shards, int deviceCount) {
@@ -51,6 +53,7 @@ public final class Placement {
     capacities = new int[shards];
     held = new int[shards];
     available = new int[shards];
+    empty = new int[shards];
     open = new boolean[shards];
   }
 
@@ -74,14 +77,22 @@ public final class Placement {
    * @param capacity its blocks
    * @param heldBlocks blocks that sequences hold
    * @param availableBlocks blocks that could be allocated now
+   * @param emptyBlocks of these, blocks that hold nobody's idle context
    * @param isOpen false if its device is lost
    */
   public void shard(
-      int number, int device, int capacity, int heldBlocks, int availableBlocks, boolean isOpen) {
+      int number,
+      int device,
+      int capacity,
+      int heldBlocks,
+      int availableBlocks,
+      int emptyBlocks,
+      boolean isOpen) {
     devices[number] = device;
     capacities[number] = capacity;
     held[number] = heldBlocks;
     available[number] = availableBlocks;
+    empty[number] = emptyBlocks;
     open[number] = isOpen;
   }
 
@@ -113,14 +124,23 @@ public final class Placement {
     if (home == NOWHERE || ready(home) > soonest + OVERLOAD_NANOS) {
       return best;
     }
-    if (fits(preferred) && load(preferred) <= load(home) + OVERLOAD) {
+    boolean spares = sparesContexts(preferred) || !sparesContexts(home);
+    if (fits(preferred) && spares && load(preferred) <= load(home) + OVERLOAD) {
       home = preferred;
     }
     return load(home) <= load(best) + OVERLOAD ? home : best;
   }
 
   private int emptier(int shard, int other) {
-    return shard == NOWHERE || load(other) < load(shard) ? other : shard;
+    if (shard == NOWHERE || sparesContexts(shard) != sparesContexts(other)) {
+      return shard == NOWHERE || sparesContexts(other) ? other : shard;
+    }
+    return load(other) < load(shard) ? other : shard;
+  }
+
+  /** Whether the sequence displaces nobody's idle context there. */
+  private boolean sparesContexts(int shard) {
+    return missing[devices[shard]] <= empty[shard];
   }
 
   /** That shard, or {@link #NOWHERE} if it has no room or is closed: a pin is never bent. */

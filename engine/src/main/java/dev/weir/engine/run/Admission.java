@@ -260,12 +260,14 @@ final class Admission {
     placement.device(device, replica.backlogNanos(), context, needed[device]);
     boolean open = replica.lost() == null && replica.running.hasFreeSlot();
     for (int shard = shards.firstOf(device); shard < shards.firstOf(device + 1); shard++) {
+      BlockPool pool = shards.pool(shard);
       placement.shard(
           shard,
           device,
-          shards.pool(shard).capacity(),
-          shards.pool(shard).held(),
-          shards.pool(shard).available() - reserved[shard],
+          pool.capacity(),
+          pool.held(),
+          pool.available() - reserved[shard],
+          pool.available() - pool.cached(),
           open);
     }
   }

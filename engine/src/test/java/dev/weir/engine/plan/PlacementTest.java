@@ -18,6 +18,7 @@ class PlacementTest {
   private static final class House {
     final Placement placement;
     final int[] held;
+    final int[] idle;
     final boolean[] open;
     final double[] backlog;
     final double[] context;
@@ -26,6 +27,7 @@ class PlacementTest {
     House(int shards, int devices) {
       placement = new Placement(shards, devices);
       held = new int[shards];
+      idle = new int[shards];
       open = new boolean[shards];
       java.util.Arrays.fill(open, true);
       backlog = new double[devices];
@@ -48,6 +50,7 @@ class PlacementTest {
             CAPACITY,
             held[shard],
             open[shard] ? CAPACITY - held[shard] : 0,
+            open[shard] ? CAPACITY - held[shard] - idle[shard] : 0,
             open[shard]);
       }
       return placement;
@@ -144,6 +147,21 @@ class PlacementTest {
     house.held[2] = 0;
     assertThat(house.choose(2)).isEqualTo(2);
     assertThat(house.choose(Placement.ANYWHERE)).isZero();
+  }
+
+  @Test
+  void noIdleContextIsGivenAwayWhileAnotherShardOfTheDeviceHasEmptyBlocks() {
+    House house = new House(3, 1);
+    house.missing[0] = 10;
+    house.idle[0] = 95;
+    house.held[1] = 40;
+    house.held[2] = 50;
+    assertThat(house.choose(Placement.ANYWHERE)).isEqualTo(1);
+    assertThat(house.choose(0)).isEqualTo(1);
+    house.idle[1] = 55;
+    assertThat(house.choose(0)).isEqualTo(2);
+    house.idle[2] = 45;
+    assertThat(house.choose(Placement.ANYWHERE)).as("where all must give").isZero();
   }
 
   @Test

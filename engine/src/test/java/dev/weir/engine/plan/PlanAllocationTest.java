@@ -36,7 +36,8 @@ class PlanAllocationTest {
     placement.device(0, step % 7 * 1e7, 0, 10);
     placement.device(1, 0, 2e7, 20);
     for (int shard = 0; shard < SHARDS; shard++) {
-      placement.shard(shard, shard % 2, 100, (step + shard) % 90, 100 - (step + shard) % 90, true);
+      int held = (step + shard) % 90;
+      placement.shard(shard, shard % 2, 100, held, 100 - held, 100 - held, true);
     }
     sum += placement.choose(step % SHARDS) + placement.choosePinned(0);
     for (int i = 0; i < queue.size(); i++) {
