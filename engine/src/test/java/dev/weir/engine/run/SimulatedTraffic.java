@@ -26,9 +26,25 @@ final class SimulatedTraffic {
    * @param shards what requests may be pinned to
    * @param meanGapNanos between two arrivals
    * @param most choices of a request
+   * @param sessions whether every request is a turn of one
+   * @param demand what a request costs, where no more may come than can be borne: in bursts, each
+   *     of which could be served by itself in {@link #BEARABLE} of the time until the next; there
+   *     are no further turns then
    */
   record Shape(
-      int requests, int longest, int vocabulary, int shards, double meanGapNanos, int most) {}
+      int requests,
+      int longest,
+      int vocabulary,
+      int shards,
+      double meanGapNanos,
+      int most,
+      boolean sessions,
+      @Nullable SimulatedDemand demand) {}
+
+  /** Of all time, what a load takes that can be borne. */
+  static final double BEARABLE = 0.5;
+
+  private static final int LARGEST_BURST = 8;
 
   /** A request with the time at which it comes, and what happens to it. */
   static final class Visit {
@@ -64,6 +80,12 @@ final class SimulatedTraffic {
       return Objects.requireNonNull(generation).job().sequences();
     }
 
+    /** Whether it has neither a token nor an end. */
+    boolean waits() {
+      Sequence first = sequences()[0];
+      return first.length() == prompt.length && first.log.ending() == null;
+    }
+
     /** The visit is over: nothing follows for any choice. */
     boolean ended() {
       for (Sequence sequence : sequences()) {
@@ -85,6 +107,7 @@ final class SimulatedTraffic {
       new PriorityQueue<>(
           Comparator.comparingLong((Visit v) -> v.arrival).thenComparingInt(v -> v.number));
   private int visits;
+  private double largestBurstNanos;
 
   SimulatedTraffic(long seed, Shape shape) {
     this.shape = shape;
@@ -92,12 +115,33 @@ final class SimulatedTraffic {
     for (int i = 0; i < FAMILIES; i++) {
       families.add(tokens(length(shape.longest - 1)));
     }
+    if (shape.demand != null) {
+      addBursts(shape.demand);
+      return;
+    }
     long now = 0;
     for (int i = 0; i < shape.requests; i++) {
       now += (long) (-Math.log(1 - random.nextDouble()) * shape.meanGapNanos);
       int turns = random.nextInt(4) == 0 ? 1 + random.nextInt(5) : 0;
       add(now, prompt(), turns, "s" + i);
     }
+  }
+
+  private void addBursts(SimulatedDemand demand) {
+    double now = 0;
+    for (int i = 0; i < shape.requests; ) {
+      double burst = 0;
+      for (int left = 1 + random.nextInt(LARGEST_BURST); left > 0; left--, i++) {
+        burst += demand.nanos(add((long) now, prompt(), 0, "s" + i));
+      }
+      largestBurstNanos = Math.max(largestBurstNanos, burst);
+      now += burst / BEARABLE;
+    }
+  }
+
+  /** What the largest burst takes if its requests are served one after the other. */
+  double largestBurstNanos() {
+    return largestBurstNanos;
   }
 
   private int[] tokens(int count) {
@@ -120,7 +164,7 @@ final class SimulatedTraffic {
     return prompt;
   }
 
-  private void add(long arrival, int[] prompt, int turnsLeft, String session) {
+  private Visit add(long arrival, int[] prompt, int turnsLeft, String session) {
     Sampling sampling =
         Sampling.builder()
             .seed(random.nextLong())
@@ -129,7 +173,7 @@ final class SimulatedTraffic {
             .build();
     int choices = random.nextInt(6) == 0 ? 1 + random.nextInt(shape.most) : 1;
     Terms terms = Terms.DEFAULT.withPriority(random.nextInt(5) == 0 ? random.nextInt(-8, 9) : 0);
-    if (turnsLeft > 0 || random.nextInt(8) == 0) {
+    if (shape.sessions || turnsLeft > 0 || random.nextInt(8) == 0) {
       terms = terms.withSession(session);
     }
     if (random.nextInt(4) == 0) {
@@ -143,7 +187,9 @@ final class SimulatedTraffic {
             ? (long) (random.nextDouble() * 20 * shape.meanGapNanos)
             : Long.MAX_VALUE;
     Request request = new Request(Prompt.of(prompt), sampling, choices, true, terms);
-    coming.add(new Visit(visits++, arrival, request, prompt, patience, turnsLeft));
+    Visit visit = new Visit(visits++, arrival, request, prompt, patience, turnsLeft);
+    coming.add(visit);
+    return visit;
   }
 
   /** Who comes next; null if nobody does, unless a turn ends. */

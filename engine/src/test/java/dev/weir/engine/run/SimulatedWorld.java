@@ -48,6 +48,9 @@ final class SimulatedWorld {
   final List<SimulatedDevice> devices = new ArrayList<>();
   final StepLoop loop;
 
+  /** Longer than any world lasts. */
+  private static final long FOR_EVER = Long.MAX_VALUE / 4;
+
   /** A block of some megabytes over a link of some tens of gigabytes per second. */
   private static final long BLOCK_NANOS = 200_000;
 
@@ -61,17 +64,48 @@ final class SimulatedWorld {
   private final int blocks;
   private final boolean losesADevice;
 
+  /**
+   * In any time t no more work comes than the largest burst and ρ·t, with ρ the part of the time
+   * that it takes. As long as anybody waits some device works, for nobody who was served before,
+   * and no prompt is computed twice: so after burst/(1 − ρ) all that came is done, and whoever
+   * waited has been served (Cruz, A Calculus for Network Delay, 1991).
+   */
+  private final double longestWait;
+
+  private double waited;
+  private double leased;
+
   private final List<Visit> live = new ArrayList<>();
   private long steps;
   private int blocksToLookAt;
 
-  SimulatedWorld(long seed, Tokenizer tokenizer, int requests) {
+  /** What is drawn. */
+  enum Kind {
+    /** Whatever may happen. */
+    ANYTHING,
+    /** No more work than one device could do in half of the time, and room for all. */
+    BEARABLE,
+    /** Sessions that keep leases for ever, on pools that have little room beside the longest. */
+    LEASED
+  }
+
+  SimulatedWorld(long seed, Tokenizer tokenizer, int requests, Kind kind) {
     SplittableRandom random = new SplittableRandom(seed);
     int deviceCount = random.nextBoolean() ? 1 : 1 + random.nextInt(MAX_DEVICES);
     int shards = deviceCount * (1 + random.nextInt(MAX_SHARDS / deviceCount));
     slots = 1 + random.nextInt(32);
-    int longest = new int[] {300, 3_000, 30_000, 100_000}[random.nextInt(4)];
-    int perShard = longest / KvShape.BLOCK_TOKENS + 1 + random.nextInt(100);
+    int[] lengths =
+        kind == Kind.ANYTHING
+            ? new int[] {300, 3_000, 30_000, 100_000}
+            : new int[] {300, 1_000, 3_000, 10_000};
+    int longest = lengths[random.nextInt(lengths.length)];
+    int perSequence = longest / KvShape.BLOCK_TOKENS + 1;
+    int perShard =
+        switch (kind) {
+          case ANYTHING -> perSequence + random.nextInt(100);
+          case BEARABLE -> (perSequence + 1) * slots;
+          case LEASED -> perSequence + random.nextInt(8);
+        };
     blocks = shards * perShard;
     Policy policy =
         switch (random.nextInt(8)) {
@@ -114,12 +148,11 @@ final class SimulatedWorld {
             LoopOptions.of(shards, slots, 1 << 14, longest, random.nextInt(8) > 0, limits)
                 .withLockstep(random.nextInt(3) == 0)
                 .withHostBlocks(random.nextBoolean() ? 0 : 1 + random.nextInt(2 * perShard))
-                .withTimes(
-                    TimeLimits.NONE, LoopOptions.NO_LIMIT, (long) (random.nextDouble() * 1e10)),
+                .withTimes(TimeLimits.NONE, LoopOptions.NO_LIMIT, lease(kind, random)),
             clock);
     // From far too many at once to one after the other.
     double gap = Math.exp(random.nextDouble(-5, 0)) * 1e8 * (1 + longest / 5_000.0) / deviceCount;
-    losesADevice = deviceCount > 1 && random.nextInt(6) == 0;
+    losesADevice = kind == Kind.ANYTHING && deviceCount > 1 && random.nextInt(6) == 0;
     if (losesADevice) {
       devices
           .get(random.nextInt(deviceCount))
@@ -134,11 +167,42 @@ final class SimulatedWorld {
     traffic =
         new SimulatedTraffic(
             random.nextLong(),
-            new SimulatedTraffic.Shape(requests, longest, VOCABULARY, shards, gap, 8));
-    if (random.nextInt(4) == 0) { // a batch of many blocks more often than not
-      double probability = random.nextDouble() * MOST_FAILED_COPIES;
+            new SimulatedTraffic.Shape(
+                requests,
+                longest,
+                VOCABULARY,
+                shards,
+                gap,
+                8,
+                kind == Kind.LEASED,
+                kind == Kind.BEARABLE ? demand(policy, limits, noise) : null));
+    if (kind == Kind.ANYTHING && random.nextInt(4) == 0) {
+      double probability = random.nextDouble() * MOST_FAILED_COPIES; // most batches have many
       devices.forEach(device -> device.failCopies(probability));
     }
+    longestWait =
+        kind == Kind.BEARABLE
+            ? traffic.largestBurstNanos() / (1 - SimulatedTraffic.BEARABLE)
+            : Double.POSITIVE_INFINITY;
+  }
+
+  private static long lease(Kind kind, SplittableRandom random) {
+    return kind == Kind.LEASED ? FOR_EVER : (long) (random.nextDouble() * 1e10);
+  }
+
+  private static SimulatedDemand demand(Policy policy, PlanLimits limits, double noise) {
+    int chunk = policy instanceof Policy.FixedChunk(int tokens) ? tokens : limits.stepTokens();
+    return new SimulatedDemand(noise, Math.min(chunk, limits.stepTokens()), BLOCK_NANOS);
+  }
+
+  /** How long a request waited at most for its first token, as a part of what it may. */
+  double waited() {
+    return waited;
+  }
+
+  /** The most of a pool that was idle, under a lease, while somebody waited. */
+  double leased() {
+    return leased;
   }
 
   long steps() {
@@ -184,6 +248,19 @@ final class SimulatedWorld {
       if (!visit.cancelled && clock.nanos() - visit.arrival > visit.patienceNanos) {
         visit.cancel();
       }
+      if (visit.waits()) {
+        checkWait(visit);
+      }
+    }
+  }
+
+  private void checkWait(Visit visit) {
+    double nanos = clock.nanos() - visit.arrival;
+    waited = Math.max(waited, nanos / longestWait);
+    if (nanos > longestWait) {
+      throw new AssertionError(
+          "request %d has waited %.1f ms for its first token, the bound is %.1f ms"
+              .formatted(visit.number, nanos / 1e6, longestWait / 1e6));
     }
   }
 
@@ -260,6 +337,10 @@ final class SimulatedWorld {
     }
     for (int shard = 0; shard < runningOn.length; shard++) {
       checkIdle(shard, movableWaits);
+      if (movableWaits) {
+        BlockPool pool = loop.shards().pool(shard);
+        leased = Math.max(leased, (double) pool.leased() / pool.capacity());
+      }
     }
     blocksToLookAt += BLOCKS_PER_STEP;
     if (blocksToLookAt >= blocks) {
