@@ -25,8 +25,7 @@ record SimulatedDemand(double noise, int chunk, long blockNanos) {
     int outputs = visit.request.sampling().maxTokens();
     double chunks = Math.ceil((double) prompt / chunk) + 1; // the first one may be cut short
     double prefill =
-        chunks * COST.fixedNanos()
-            + prompt * (COST.tokenNanos() + COST.pairNanos() * prompt / 2);
+        chunks * COST.fixedNanos() + prompt * (COST.tokenNanos() + COST.pairNanos() * prompt / 2);
     // The others compute what follows the last full block.
     double sibling =
         2 * COST.fixedNanos()
@@ -34,9 +33,7 @@ record SimulatedDemand(double noise, int chunk, long blockNanos) {
     // One more row is computed after the last token: it was launched before that was seen.
     double decode =
         (outputs + 1)
-            * (COST.fixedNanos()
-                + COST.tokenNanos()
-                + COST.contextNanos() * (prompt + outputs));
+            * (COST.fixedNanos() + COST.tokenNanos() + COST.contextNanos() * (prompt + outputs));
     double copies = (double) blockNanos * (Sequence.blocksFor(prompt) + SPILLED_BEFORE);
     return (1 + noise) * (prefill + (choices - 1) * sibling + choices * decode) + choices * copies;
   }
