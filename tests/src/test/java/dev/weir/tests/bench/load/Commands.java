@@ -2,6 +2,7 @@ package dev.weir.tests.bench.load;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import picocli.CommandLine;
 import tools.jackson.databind.json.JsonMapper;
@@ -16,7 +17,11 @@ final class Commands {
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler(
             (failure, line, parsed) -> {
-              line.getErr().println(line.getCommandName() + ": " + failure.getMessage());
+              String told =
+                  failure instanceof NoSuchFileException missing
+                      ? "there is no file " + missing.getFile()
+                      : failure.getMessage();
+              line.getErr().println(line.getCommandName() + ": " + told);
               return line.getCommandSpec().exitCodeOnExecutionException();
             });
   }

@@ -37,4 +37,10 @@ record Failure(Kind kind, String message) {
     String shown = body.substring(0, Math.min(body.length(), SHOWN));
     return new Failure(kind, "HTTP " + status + ": " + shown);
   }
+
+  /** As people are told: what was said tells whose fault it is. */
+  @Override
+  public String toString() {
+    return message;
+  }
 }

@@ -22,7 +22,7 @@ record Preflight(double tokensPerPiece, PromptMaker prompts) {
     one.await();
     BenchFailedException.unless(
         one.failure() == null && one.answered(),
-        "the server does not answer as expected: " + one.failure());
+        target.url() + " does not answer as expected: " + one.failure());
     StreamReader said = one.said();
     double perPiece = (double) said.outputTokens() / one.arrivals().length;
     boolean words = prompts.form() != PromptMaker.Form.TOKENS && said.promptTokens() > 0;

@@ -29,6 +29,17 @@ record Storm(
   /** The long prompt's answer: long enough that it is a stream like the others for a moment. */
   private static final int ANSWER_TOKENS = 8;
 
+  Storm {
+    if (streams < 1 || streamTokens < 1 || promptTokens < 1 || prompts < 1) {
+      throw new IllegalArgumentException(
+          "streams, long prompts and the tokens of each must be at least 1");
+    }
+    if (warmUp.isNegative() || after.isNegative() || !before.isPositive()) {
+      throw new IllegalArgumentException(
+          "streams must be watched for a while before the storm; no time can be negative");
+    }
+  }
+
   /**
    * Runs once.
    *

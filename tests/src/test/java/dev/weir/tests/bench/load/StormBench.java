@@ -126,13 +126,17 @@ public final class StormBench implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
+    if (runs < 1) {
+      throw new IllegalArgumentException("there must be at least 1 run, not " + runs);
+    }
+    List<Storm> planned = stormTokens.stream().map(this::storm).toList();
     String machine = Machine.describe(); // before this benchmark is its load
     List<StormSeries> all = new ArrayList<>();
     for (WeirOptions.Candidate candidate : servers.candidates(POLICIES)) {
       try (WeirServer server = candidate.launch().start()) {
         Target target = requests.target(server.url());
-        for (int tokens : stormTokens) {
-          all.add(measure(candidate, target, tokens));
+        for (Storm storm : planned) {
+          all.add(measure(candidate, target, storm));
         }
       }
     }
@@ -148,17 +152,14 @@ public final class StormBench implements Callable<Integer> {
     return 0;
   }
 
-  private StormSeries measure(WeirOptions.Candidate candidate, Target target, int tokens)
+  private Storm storm(int tokens) {
+    return new Storm(
+        streams, streamTokens, tokens, storms, seconds(warmUp), seconds(before), seconds(after));
+  }
+
+  private StormSeries measure(WeirOptions.Candidate candidate, Target target, Storm storm)
       throws InterruptedException {
-    Storm storm =
-        new Storm(
-            streams,
-            streamTokens,
-            tokens,
-            storms,
-            seconds(warmUp),
-            seconds(before),
-            seconds(after));
+    int tokens = storm.promptTokens();
     Random random = new Random(requests.seed() * 31 + tokens);
     Preflight preflight = Preflight.of(target, requests.prompts(), random);
     List<StormRun> done = new ArrayList<>();

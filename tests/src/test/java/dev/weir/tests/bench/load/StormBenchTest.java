@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -31,11 +33,15 @@ class StormBenchTest {
   private final StringWriter err = new StringWriter();
 
   private int storm(String... options) {
-    CommandLine command = StormBench.commandLine();
-    command.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
     String[] all = Arrays.copyOf(TOY, TOY.length + options.length);
     System.arraycopy(options, 0, all, TOY.length, options.length);
-    return command.execute(all);
+    return execute(all);
+  }
+
+  private int execute(String... options) {
+    CommandLine command = StormBench.commandLine();
+    command.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
+    return command.execute(options);
   }
 
   @Test
@@ -83,12 +89,34 @@ class StormBenchTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          --runs=0            | at least 1 run, not 0
+          --streams=0         | at least 1
+          --storm-tokens=0    | at least 1
+          --storms=-1         | at least 1
+          --before=0          | for a while before
+          --after=-1          | no time can be negative
+          --url=somewhere     | 'somewhere' is no server's address
+          --url=x=ftp://there | 'ftp://there' is no server's address
+          --url=http://a b    | 'http://a b' is no server's address
+          """)
+  void whatCannotBeMeasuredIsToldBeforeAServerIsAsked(String option, String told) {
+    int status = execute("--url=http://127.0.0.1:1", option);
+
+    assertThat(status).isNotZero();
+    assertThat(err.toString()).startsWith("storm: ").contains(told).hasLineCount(1);
+  }
+
   @Test
   void aServerThatIsNotThereEndsInALineThatSaysSo() {
     int status = storm("--url=http://127.0.0.1:1");
 
     assertThat(status).isNotZero();
-    assertThat(err.toString()).contains("storm: the server does not answer as expected");
+    assertThat(err.toString()).contains("storm: http://127.0.0.1:1 does not answer as expected");
   }
 
   private JsonNode json(String name) throws IOException {

@@ -1,6 +1,7 @@
 package dev.weir.tests.bench.load;
 
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Option;
@@ -72,7 +73,7 @@ final class WeirOptions {
     List<Candidate> candidates = new ArrayList<>();
     for (String url : urls) {
       int label = url.indexOf('=');
-      URI address = URI.create(url.substring(label + 1));
+      URI address = address(url.substring(label + 1));
       String name = label < 0 ? url : url.substring(0, label);
       candidates.add(new Candidate(name, "", () -> WeirServer.running(address)));
     }
@@ -92,5 +93,19 @@ final class WeirOptions {
       }
     }
     return candidates;
+  }
+
+  private static URI address(String url) {
+    try {
+      URI address = new URI(url);
+      String scheme = address.getScheme();
+      if (address.getHost() != null && ("http".equals(scheme) || "https".equals(scheme))) {
+        return address;
+      }
+    } catch (URISyntaxException wrong) {
+      // It is told like all others that are none.
+    }
+    throw new IllegalArgumentException(
+        "'" + url + "' is no server's address; give for example http://127.0.0.1:8000");
   }
 }
