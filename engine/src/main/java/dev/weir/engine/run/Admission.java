@@ -237,22 +237,16 @@ final class Admission {
     int missing = 0;
     int firstMissing = found;
     for (int at = 0; at < found; at++) {
-      int block = shards.onDevice(at, device);
-      if (block < 0) {
+      if (shards.onDevice(at, device) < 0) {
         firstMissing = Math.min(firstMissing, at);
         missing++;
-      } else if (shards.owner(block).references(block) == 0) {
-        reserved[shards.shardOf(block)]++; // it will be held, and cannot be allocated
       }
-    }
-    for (int i = 0; i < replica.running.count(); i++) {
-      // Each grows by a block soon. Whoever came into the last ones would lose them at once.
-      reserved[replica.running.get(i).shard]++;
     }
     double copy = transfers.nanos(device, missing);
     double again = replica.cost.chunkCost(firstMissing * B, (found - firstMissing) * B);
     boolean copies = missing > 0 && copy < again && !sequence.computesAgain;
     used[device] = copies || missing == 0 ? found : firstMissing;
+    reserve(replica, used[device]);
     int shared = copies ? found - missing : used[device];
     int rest = sequence.length() - used[device] * B;
     double context = (copies ? copy : 0) + replica.cost.chunkCost(used[device] * B, rest);
@@ -269,6 +263,20 @@ final class Admission {
           pool.available() - reserved[shard],
           pool.available() - pool.cached(),
           open);
+    }
+  }
+
+  /** Counts blocks of a device that are available, and yet cannot be allocated. */
+  private void reserve(Replica replica, int used) {
+    for (int at = 0; at < used; at++) {
+      int block = shards.onDevice(at, replica.number);
+      if (block >= 0 && shards.owner(block).references(block) == 0) {
+        reserved[shards.shardOf(block)]++; // it will be held
+      }
+    }
+    for (int i = 0; i < replica.running.count(); i++) {
+      // Each grows by a block soon. Whoever came into the last ones would lose them at once.
+      reserved[replica.running.get(i).shard]++;
     }
   }
 
