@@ -79,10 +79,7 @@ public class PlannerBenchmark {
       work.addPrefill(random.nextInt(50_000), 1 + random.nextInt(4000));
       cost.learn(
           work,
-          FIXED
-              + TOKEN * work.tokens()
-              + PAIR * work.prefillPairs()
-              + CONTEXT * work.decodeContext());
+          FIXED + TOKEN * work.tokens() + PAIR * work.prefillPairs() + CONTEXT * work.context());
     }
     contexts = random.ints(rows, 0, 50_000).toArray();
     lanes = tenants.equals("one tenant") ? 1 : rows;

@@ -4,9 +4,9 @@ import java.util.Arrays;
 
 /**
  * What a step costs, learnt from steps that were measured: {@code t = a + b·T + c·Σ chunk·(prefix +
- * chunk/2) + d·Σ decodeContext}. Recursive least squares with forgetting (Haykin, Adaptive Filter
- * Theory, ch. 10), so it follows a machine that warms up or is shared. Times are in nanoseconds.
- * One model per device; not thread-safe.
+ * chunk/2) + d·Σ context}. Recursive least squares with forgetting (Haykin, Adaptive Filter Theory,
+ * ch. 10), so it follows a machine that warms up or is shared. Times are in nanoseconds. One model
+ * per device; not thread-safe.
  *
  * <p>What is fitted is the relative error: a short step of decode rows counts as much as a long one
  * full of prefill. A step is weighed by its measured time, or (once predictions are worth
@@ -102,31 +102,37 @@ public final class CostModel {
         * (coefficients[0]
             + coefficients[1] * work.tokens() * TOKENS_SCALE
             + coefficients[2] * work.prefillPairs() * PAIRS_SCALE
-            + coefficients[3] * work.decodeContext() * CONTEXT_SCALE);
+            + coefficients[3] * work.context() * CONTEXT_SCALE);
   }
 
   /** Predicted nanoseconds that a prefill chunk adds to a step. */
   public double chunkCost(int prefix, int length) {
-    return perToken() * length + perPair() * StepWork.pairs(prefix, length);
+    return rereadCost(prefix) + perToken() * length + perPair() * StepWork.pairs(prefix, length);
+  }
+
+  /** Predicted nanoseconds that a chunk takes to read what is before it, however short it is. */
+  double rereadCost(int prefix) {
+    return perContext() * prefix;
   }
 
   /**
    * The longest chunk behind {@code prefix} tokens that adds at most {@code nanos} to a step: the
-   * root of {@code c/2 x² + (b + c·prefix) x = nanos}.
+   * root of {@code c/2 x² + (b + c·prefix) x + d·prefix = nanos}.
    *
    * @return 0 if not even one token fits; at most {@code limit}
    */
   public int longestChunk(int prefix, double nanos, int limit) {
-    if (nanos <= 0) {
+    double left = nanos - rereadCost(prefix);
+    if (left <= 0) {
       return 0;
     }
     int known = Math.min(limit, Math.max(TRIAL, explored(prefix)));
     double quadratic = perPair() / 2;
     double linear = perToken() + perPair() * prefix;
-    if (quadratic * known * known + linear * known <= nanos) {
+    if (quadratic * known * known + linear * known <= left) {
       return known;
     }
-    return (int) Math.min(known, root(quadratic, linear, nanos));
+    return (int) Math.min(known, root(quadratic, linear, left));
   }
 
   /** The longest chunk that is not much larger than what was measured. */
@@ -147,6 +153,10 @@ public final class CostModel {
 
   private double perPair() {
     return unitNanos * coefficients[2] * PAIRS_SCALE;
+  }
+
+  private double perContext() {
+    return unitNanos * coefficients[3] * CONTEXT_SCALE;
   }
 
   /**
@@ -172,7 +182,7 @@ public final class CostModel {
     terms[0] = weight;
     terms[1] = weight * work.tokens() * TOKENS_SCALE;
     terms[2] = weight * work.prefillPairs() * PAIRS_SCALE;
-    terms[3] = weight * work.decodeContext() * CONTEXT_SCALE;
+    terms[3] = weight * work.context() * CONTEXT_SCALE;
     fit(weight * nanos / unitNanos);
     keepPositive();
     if (!isFinite()) {

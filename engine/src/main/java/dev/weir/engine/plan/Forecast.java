@@ -14,6 +14,9 @@ import dev.weir.engine.plan.Policy.TimeBudget;
  * or ended; in nanoseconds. Pure.
  */
 public final class Forecast {
+  /** A prompt's chunks become shorter on its way: it is looked at in so many parts. */
+  private static final int PARTS = 16;
+
   private final PlanLimits limits;
   private final CostModel cost;
   private final StepWork nothing = new StepWork();
@@ -24,13 +27,46 @@ public final class Forecast {
   }
 
   /**
-   * What a prompt adds to the steps it is part of, whatever else they do: E. Sums over prompts.
+   * What a prompt adds to the steps it is part of: E. Sums over prompts. Each of its chunks reads
+   * again what is before it, so that E is the greater the smaller they are.
    *
+   * @param decodeNanos as for {@link #promptNanos}
+   * @param decodeRows how many they are
    * @param prefix tokens that are computed
    * @param length tokens that are to be
    */
-  public double extraNanos(int prefix, int length) {
-    return cost.chunkCost(prefix, length);
+  public double extraNanos(double decodeNanos, int decodeRows, int prefix, int length) {
+    double extra = 0;
+    for (int part = 0; part < PARTS; part++) {
+      int first = prefix + (int) ((long) length * part / PARTS);
+      int count = prefix + (int) ((long) length * (part + 1) / PARTS) - first;
+      int middle = first + count / 2;
+      double chunks = (double) count / chunk(decodeNanos, decodeRows, middle);
+      extra += cost.chunkCost(first, count) - cost.rereadCost(first);
+      extra += chunks * cost.rereadCost(middle);
+    }
+    return extra;
+  }
+
+  /** How long chunks at a depth are, where nothing else is in the way. */
+  private int chunk(double decodeNanos, int decodeRows, int prefix) {
+    int most = Math.max(1, limits.stepTokens() - decodeRows);
+    return switch (limits.scheduling().policy()) {
+      case PrefillFirst first -> limits.stepTokens();
+      case FixedChunk(int tokens) -> Math.min(tokens, most);
+      case TimeBudget budget ->
+          decodeNanos <= 0
+              ? most
+              : Math.max(
+                  Math.min(limits.floorChunk(), most),
+                  cost.longestChunk(prefix, allowance(decodeNanos), most));
+    };
+  }
+
+  private double allowance(double decodeNanos) {
+    return Math.min(
+        limits.scheduling().latencyTarget().allowance(decodeNanos),
+        decodeNanos * (limits.scheduling().worstStep() - 1));
   }
 
   /**
@@ -41,7 +77,8 @@ public final class Forecast {
    * @param decodeRows how many they are
    */
   public double promptNanos(double decodeNanos, int decodeRows, int prefix, int length) {
-    return promptsNanos(decodeNanos, decodeRows, extraNanos(prefix, length), length);
+    double extra = extraNanos(decodeNanos, decodeRows, prefix, length);
+    return promptsNanos(decodeNanos, decodeRows, extra, length);
   }
 
   /**
@@ -60,12 +97,8 @@ public final class Forecast {
         if (decodeNanos <= 0) {
           yield alone(extraNanos, tokens);
         }
-        double allowance =
-            Math.min(
-                limits.scheduling().latencyTarget().allowance(decodeNanos),
-                decodeNanos * (limits.scheduling().worstStep() - 1));
         double floorSteps = Math.ceil((double) tokens / limits.floorChunk()) * limits.floorSteps();
-        double steps = Math.min(extraNanos / allowance, floorSteps);
+        double steps = Math.min(extraNanos / allowance(decodeNanos), floorSteps);
         yield Math.max(steps, Math.ceil(tokens / most)) * decodeNanos + extraNanos;
       }
     };

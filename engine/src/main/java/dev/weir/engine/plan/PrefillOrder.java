@@ -27,6 +27,9 @@ final class PrefillOrder {
    */
   static final int QUANTUM_PER_LEVEL = 112;
 
+  /** So many turns a tenant may save up. */
+  private static final long MOST_SAVED = 2;
+
   /** How many tokens a level of priority is worth among the prompts of a tenant. */
   static final int PRIORITY_TOKENS = 1024;
 
@@ -34,6 +37,7 @@ final class PrefillOrder {
   private static final int ENTRY_BITS = 16;
 
   private final int maxPrefills;
+  private final int stepTokens;
   private final long[] deficits;
   private final long[] seen;
   private final long[] servedIn;
@@ -73,8 +77,9 @@ final class PrefillOrder {
   /**
    * @param capacity the most entries of a demand; tenants are numbered below this
    * @param maxPrefills the most prompts in progress, at least 1
+   * @param stepTokens the most tokens of a step
    */
-  PrefillOrder(int capacity, int maxPrefills) {
+  PrefillOrder(int capacity, int maxPrefills, int stepTokens) {
     deficits = new long[capacity];
     seen = new long[capacity];
     servedIn = new long[capacity];
@@ -91,6 +96,7 @@ final class PrefillOrder {
       throw new IllegalArgumentException("more sequences than can be ordered: " + capacity);
     }
     this.maxPrefills = maxPrefills;
+    this.stepTokens = stepTokens;
   }
 
   /** Prompt tokens served so far: what {@link StepDemand#waitingSince} refers to. */
@@ -276,11 +282,13 @@ final class PrefillOrder {
       return NONE;
     }
     // All have used up their turns: as many new rounds as the least of their debts asks for. Who
-    // could not have taken a turn gets none to save up.
+    // could not have taken a turn gets none to save up, and nobody saves up more than two, beside
+    // what a step may owe it: a tenant whose chunks hardly ever fit would take them all at once.
     for (int i = 0; i < tenantCount; i++) {
       int tenant = tenants[i];
       if (mayRun(tenant) || servedIn[tenant] == round) {
-        deficits[tenant] += rounds * quanta[tenant];
+        long saved = Math.min(deficits[tenant], MOST_SAVED * quanta[tenant] + stepTokens);
+        deficits[tenant] = saved + rounds * quanta[tenant];
       }
     }
     at = (at + 1) % tenantCount; // the turn passes on: who was served last comes last among equals

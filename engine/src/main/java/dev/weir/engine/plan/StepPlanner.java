@@ -47,7 +47,7 @@ public final class StepPlanner {
   public StepPlanner(PlanLimits limits, CostModel cost, int capacity) {
     this.limits = limits;
     this.cost = cost;
-    order = new PrefillOrder(capacity, limits.scheduling().maxPrefills());
+    order = new PrefillOrder(capacity, limits.scheduling().maxPrefills(), limits.stepTokens());
   }
 
   /** Prompt tokens planned so far: what an entry that begins to wait now is waiting since. */
@@ -133,31 +133,41 @@ public final class StepPlanner {
     double slowest = Math.max(plan.decodeRows() > 0 ? ownNanos : 0, companionsDecodeNanos);
     // What the slowest device leaves to this one costs nobody anything, and cannot be saved up.
     double idle = slowest - ownNanos;
-    double allowance = limits.scheduling().latencyTarget().allowance(slowest) + savedNanos;
+    double allowance = limits.scheduling().latencyTarget().allowance(slowest);
     double worst = slowest * (limits.scheduling().worstStep() - 1);
     fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst));
-    if (plan.prefillTokens() == 0) {
-      smallestChunk(demand, plan, tokensLeft, idle + allowance);
+    boolean fits = plan.prefillTokens() > 0;
+    double left = allowance;
+    if (!fits) {
+      left += savedNanos - smallestChunk(demand, plan, tokensLeft, idle, savedNanos + allowance);
     }
-    // Savings pay for one smallest chunk, not for a burst later: they end where that chunk has run.
     boolean ran = plan.prefillTokens() > 0;
     stepsWithoutPrefill = ran ? 0 : stepsWithoutPrefill + 1;
-    savedNanos = ran ? 0 : allowance;
+    // Savings pay for smallest chunks, never for a burst: what one leaves helps to pay the next.
+    savedNanos = fits ? 0 : ran ? Math.clamp(left, 0, allowance) : left;
   }
 
-  /** Runs the smallest chunk of whose turn it is if it is paid for, or has waited long enough. */
-  private void smallestChunk(StepDemand demand, StepPlan plan, int tokensLeft, double budget) {
+  /**
+   * Runs the smallest chunk of whose turn it is if it is paid for, or has waited long enough.
+   *
+   * @param idle time that costs nobody anything
+   * @param budget time that was saved up
+   * @return what it takes of the budget
+   */
+  private double smallestChunk(
+      StepDemand demand, StepPlan plan, int tokensLeft, double idle, double budget) {
     int entry = order.next(demand);
     int length = Math.min(demand.pending(entry), Math.min(limits.floorChunk(), tokensLeft));
-    double nanos = cost.chunkCost(demand.prefix(entry), length);
+    double nanos = Math.max(0, cost.chunkCost(demand.prefix(entry), length) - idle);
     boolean paid = nanos <= budget;
     if (!paid && stepsWithoutPrefill + 1 < limits.floorSteps()) {
-      return;
+      return 0;
     }
     missedByWorstStep += paid ? 1 : 0;
     missedByFloor += paid ? 0 : 1;
     plan.prefill(entry, demand.prefix(entry), length);
     order.serve(demand, entry, length);
+    return nanos;
   }
 
   /** Fills a budget of time with chunks. */

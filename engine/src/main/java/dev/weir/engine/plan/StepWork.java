@@ -7,31 +7,33 @@ package dev.weir.engine.plan;
  * <ul>
  *   <li>tokens: T, all new tokens of the step
  *   <li>prefillPairs: Σ over prefill chunks of length·(prefix + length/2): query–key pairs
- *   <li>decodeContext: Σ over decode rows of their KV length
+ *   <li>context: Σ over decode rows and chunks of the cached tokens that they read: however few
+ *       tokens a chunk has, its whole prefix passes through them
  * </ul>
  */
 public final class StepWork {
   private int tokens;
   private double prefillPairs;
-  private double decodeContext;
+  private double context;
 
   /** Back to an empty step. */
   public void clear() {
     tokens = 0;
     prefillPairs = 0;
-    decodeContext = 0;
+    context = 0;
   }
 
   /** Adds a decode row with {@code prefix} tokens before it. */
   public void addDecode(int prefix) {
     tokens++;
-    decodeContext += prefix + 1;
+    context += prefix + 1;
   }
 
   /** Adds a prefill chunk of {@code length} tokens with {@code prefix} tokens before it. */
   public void addPrefill(int prefix, int length) {
     tokens += length;
     prefillPairs += pairs(prefix, length);
+    context += prefix;
   }
 
   /** Query–key pairs of one chunk. */
@@ -47,7 +49,7 @@ public final class StepWork {
     return prefillPairs;
   }
 
-  public double decodeContext() {
-    return decodeContext;
+  public double context() {
+    return context;
   }
 }

@@ -100,7 +100,7 @@ public final class CostFit {
     return cost.fixedNanos()
         + cost.tokenNanos() * step.tokens()
         + cost.pairNanos() * step.prefillPairs()
-        + cost.contextNanos() * step.decodeContext();
+        + cost.contextNanos() * step.context();
   }
 
   /** Leaves out the most negative term, again and again, until none is. */
@@ -158,7 +158,7 @@ public final class CostFit {
   }
 
   private static double[] terms(JournalRecord.Step step) {
-    return new double[] {1, step.tokens(), step.prefillPairs(), step.decodeContext()};
+    return new double[] {1, step.tokens(), step.prefillPairs(), step.context()};
   }
 
   /** Gauss; the matrix is symmetric and positive definite, so pivots need no search. */

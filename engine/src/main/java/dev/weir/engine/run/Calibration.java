@@ -86,7 +86,7 @@ final class Calibration {
         long before = clock.nanos();
         frame.launch(before);
         frames.launched();
-        frame.await();
+        frame.await(clock);
         frames.completed();
         if (i == 0) {
           cost.learn(work, (double) (clock.nanos() - before));

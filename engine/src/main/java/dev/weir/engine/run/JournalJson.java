@@ -84,7 +84,7 @@ final class JournalJson {
         line.put("predicted", step.predictedNanos());
         line.put("tokens", step.tokens());
         line.put("pairs", step.prefillPairs());
-        line.put("context", step.decodeContext());
+        line.put("context", step.context());
         line.put("entries", entries(step.entries()));
       }
       case JournalRecord.End end -> {

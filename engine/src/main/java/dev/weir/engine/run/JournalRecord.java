@@ -63,7 +63,7 @@ public sealed interface JournalRecord {
    * @param predictedNanos how long the cost model had expected
    * @param tokens all tokens of the step
    * @param prefillPairs query–key pairs of its prompt chunks
-   * @param decodeContext KV lengths of its decode rows, added up
+   * @param context KV lengths of its decode rows, added up
    * @param entries what was computed of which sequence
    */
   record Step(
@@ -73,7 +73,7 @@ public sealed interface JournalRecord {
       long predictedNanos,
       int tokens,
       double prefillPairs,
-      double decodeContext,
+      double context,
       List<Entry> entries)
       implements JournalRecord {}
 

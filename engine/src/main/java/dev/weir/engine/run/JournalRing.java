@@ -110,7 +110,7 @@ final class JournalRing {
     put((long) frame.plan().predictedNanos());
     put(work.tokens());
     put(Double.doubleToRawLongBits(work.prefillPairs()));
-    put(Double.doubleToRawLongBits(work.decodeContext()));
+    put(Double.doubleToRawLongBits(work.context()));
     put(frame.slices());
     int row = 0;
     for (int slice = 0; slice < frame.slices(); slice++) {

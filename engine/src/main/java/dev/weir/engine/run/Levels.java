@@ -55,8 +55,8 @@ final class Levels {
         replica.describeDemand();
         double decode = replica.planner.decodeNanos(replica.demand);
         int rows = replica.running.count();
-        double waiting = forecast.extraNanos(0, (int) most) * waitingTokens / most;
-        double extra = replica.backlogNanos() + waiting / replicas.length;
+        double waiting = forecast.extraNanos(decode, rows, 0, (int) most) * waitingTokens / most;
+        double extra = replica.backlogNanos(decode) + waiting / replicas.length;
         long tokens = replica.backlogTokens() + waitingTokens / replicas.length;
         double ready = tokens == 0 ? 0 : forecast.promptsNanos(decode, rows, extra, tokens);
         if (ready < ahead) {

@@ -23,7 +23,7 @@ final class Replica {
   final StepDemand demand;
   final RunningSequences running;
 
-  private long lastCompletedNanos = Long.MIN_VALUE;
+  private long lastDoneNanos = Long.MIN_VALUE;
   private @Nullable RuntimeException lost;
 
   /**
@@ -48,19 +48,19 @@ final class Replica {
   }
 
   /** Whether the oldest step in flight is done. */
-  boolean hasDoneStep() {
-    return frames.inFlight() > 0 && frames.oldest().done();
+  boolean hasDoneStep(Clock clock) {
+    return frames.look(clock);
   }
 
   /**
-   * A step that was launched then is done now.
+   * A step was awaited.
    *
    * @return how long the device took for it: it began when it was done with the step before, if the
    *     host was ahead of it
    */
-  long tookNanos(long launchedNanos, long now) {
-    long took = now - Math.max(launchedNanos, lastCompletedNanos);
-    lastCompletedNanos = now;
+  long tookNanos(StepFrame frame) {
+    long took = frame.doneNanos() - Math.max(frame.launchedNanos(), lastDoneNanos);
+    lastDoneNanos = frame.doneNanos();
     return took;
   }
 
@@ -87,6 +87,19 @@ final class Replica {
       int pending = sequence.pending();
       if (pending > 1) {
         nanos += cost.chunkCost(sequence.computed, pending);
+      }
+    }
+    return nanos;
+  }
+
+  /** The same beside decode rows that take so long: their prompts' chunks are smaller. */
+  double backlogNanos(double decodeNanos) {
+    double nanos = 0;
+    for (int i = 0; i < running.count(); i++) {
+      Sequence sequence = running.get(i);
+      int pending = sequence.pending();
+      if (pending > 1) {
+        nanos += forecast.extraNanos(decodeNanos, running.count(), sequence.computed, pending);
       }
     }
     return nanos;

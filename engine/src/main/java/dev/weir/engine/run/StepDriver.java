@@ -44,6 +44,7 @@ final class StepDriver {
   private final StepLog steps;
   private final Clock clock;
   private final BooleanSupplier wanted;
+  private final boolean[] due;
   private @Nullable JournalRing journal;
 
   /** Of the current round: what the devices computed in, or were waited for. */
@@ -76,6 +77,7 @@ final class StepDriver {
     this.steps = steps;
     this.clock = clock;
     this.wanted = wanted;
+    due = new boolean[replicas.length];
   }
 
   /** Lets a journal hear of every step. */
@@ -157,7 +159,7 @@ final class StepDriver {
 
   /** Whether a device's step is done, or nothing else is to be done meanwhile. */
   private boolean mayComplete(Replica replica) {
-    return (replicas.length == 1 && !transfers.underWay()) || replica.hasDoneStep();
+    return (replicas.length == 1 && !transfers.underWay()) || replica.hasDoneStep(clock);
   }
 
   /** All devices begin and end their steps together; whether they did. */
@@ -198,16 +200,32 @@ final class StepDriver {
     return false;
   }
 
-  /** Awaits each device's oldest step. */
+  /**
+   * Awaits each device's oldest step, in the order in which they end: one that is looked at late
+   * would seem slow.
+   */
   private boolean completeAll() {
-    boolean completed = false;
+    int left = 0;
     for (Replica replica : replicas) {
-      if (replica.frames.inFlight() > 0) {
-        completed = true;
-        completeOrFail(replica);
+      due[replica.number] = replica.frames.inFlight() > 0;
+      left += due[replica.number] ? 1 : 0;
+    }
+    boolean any = left > 0;
+    for (int looks = 0; left > 0; looks++) {
+      for (Replica replica : replicas) {
+        // Also those that are not due: they may be done with the step after it meanwhile.
+        boolean done = replicas.length == 1 || doneOrFailed(replica);
+        if (done && due[replica.number]) {
+          due[replica.number] = false;
+          left--;
+          completeOrFail(replica);
+        }
+      }
+      if (left > 0) {
+        pause(looks);
       }
     }
-    return completed;
+    return any;
   }
 
   /** Awaits all that is in flight, without launching more. */
@@ -233,29 +251,47 @@ final class StepDriver {
       completeOrFail(only);
       return;
     }
-    long before = clock.nanos();
     for (int looks = 0; !anythingDone() && !wanted.getAsBoolean(); looks++) {
-      if (looks < SPINS) {
-        Thread.onSpinWait();
-      } else {
-        LockSupport.parkNanos(this, LOOK_NANOS);
-        counters.heartbeat.setOpaque(clock.nanos());
-      }
+      pause(looks);
+    }
+  }
+
+  /** Between two looks at devices that compute. */
+  private void pause(int looks) {
+    long before = clock.nanos();
+    if (looks < SPINS) {
+      Thread.onSpinWait();
+    } else {
+      LockSupport.parkNanos(this, LOOK_NANOS);
+      counters.heartbeat.setOpaque(clock.nanos());
     }
     notHostNanos += clock.nanos() - before;
   }
 
   private boolean anythingDone() {
     for (Replica replica : replicas) {
-      try {
-        if (replica.hasDoneStep() || transfers.canAdvance(replica.number)) {
-          return true;
-        }
-      } catch (RuntimeException | Error failure) {
-        return true; // whoever completes the step learns of it
+      if (doneOrFailed(replica) || canAdvanceOrFailed(replica)) {
+        return true;
       }
     }
     return false;
+  }
+
+  /** Whether a device's oldest step has ended; whoever completes it learns how. */
+  private boolean doneOrFailed(Replica replica) {
+    try {
+      return replica.hasDoneStep(clock);
+    } catch (RuntimeException | Error failure) {
+      return true;
+    }
+  }
+
+  private boolean canAdvanceOrFailed(Replica replica) {
+    try {
+      return transfers.canAdvance(replica.number);
+    } catch (RuntimeException | Error failure) {
+      return true;
+    }
   }
 
   /**
@@ -342,19 +378,19 @@ final class StepDriver {
   private void complete(Replica replica) {
     StepFrame frame = replica.frames.oldest();
     long before = clock.nanos();
-    frame.await();
+    frame.await(clock);
     replica.frames.completed();
     long now = clock.nanos();
     notHostNanos += now - before;
-    long took = replica.tookNanos(frame.launchedNanos(), now);
+    long took = replica.tookNanos(frame);
     replica.cost.learn(frame.plan().work(), (double) took);
     if (journal != null) {
-      journal.step(replica.number, now, took, frame);
+      journal.step(replica.number, frame.doneNanos(), took, frame);
     }
     Counters.add(counters.steps, 1);
     Counters.add(counters.stepNanos, took);
     Counters.add(counters.prefillTokens, frame.prefillTokens());
-    steps.add(replica.number, now, took, frame);
+    steps.add(replica.number, frame.doneNanos(), took, frame);
     Accounting.computed(replica, frame, now, counters);
     for (int slice = 0; slice < frame.slices(); slice++) {
       if (frame.sequence(slice).runs()) {

@@ -19,6 +19,9 @@ import org.jspecify.annotations.Nullable;
  * fills a step while copies of the one before still read theirs.
  */
 final class StepFrame {
+  /** Nobody has seen yet that the step is done. */
+  private static final long NOT_SEEN = Long.MIN_VALUE;
+
   private final Device device;
   private final Transformer transformer;
   private final KvArena arena;
@@ -39,6 +42,7 @@ final class StepFrame {
   private int samples;
   private int prefillTokens;
   private long launchedNanos;
+  private long doneNanos = NOT_SEEN;
 
   /**
    * @param firstBlock what the loop calls the first block of the arena
@@ -134,6 +138,7 @@ final class StepFrame {
   /** Hands the step to the device, and tells its sequences how far they will be. */
   void launch(long now) {
     launchedNanos = now;
+    doneNanos = NOT_SEEN;
     StepInputs inputs = batch.upload();
     sampler.upload();
     device.compute(inputs, program);
@@ -154,14 +159,20 @@ final class StepFrame {
     }
   }
 
-  /** Whether the step is done; does not wait. */
-  boolean done() {
-    return done.done();
+  /** Whether the step is done; does not wait. When that is seen first is when it ended. */
+  boolean done(Clock clock) {
+    if (doneNanos == NOT_SEEN && done.done()) {
+      doneNanos = clock.nanos();
+    }
+    return doneNanos != NOT_SEEN;
   }
 
   /** Waits for the step; then the sampler has its results. */
-  void await() {
+  void await(Clock clock) {
     done.await();
+    if (doneNanos == NOT_SEEN) {
+      doneNanos = clock.nanos();
+    }
   }
 
   /** Waits for whatever the device still does, this step or not. */
@@ -213,5 +224,10 @@ final class StepFrame {
 
   long launchedNanos() {
     return launchedNanos;
+  }
+
+  /** When the step that was awaited ended. */
+  long doneNanos() {
+    return doneNanos;
   }
 }

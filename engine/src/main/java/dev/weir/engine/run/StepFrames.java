@@ -66,6 +66,21 @@ final class StepFrames {
     return frames[(int) (completed % frames.length)];
   }
 
+  /**
+   * Looks at all that is in flight, so that each step is known to have ended when it did.
+   *
+   * @return whether the oldest is done
+   */
+  boolean look(Clock clock) {
+    boolean done = inFlight() > 0 && oldest().done(clock);
+    for (long next = completed + 1; done && next < launched; next++) {
+      if (!frames[(int) (next % frames.length)].done(clock)) {
+        break;
+      }
+    }
+    return done;
+  }
+
   /** The frame that was {@link #oldest} is done. */
   void completed() {
     completed++;

@@ -3,9 +3,9 @@ package dev.weir.engine.simulate;
 import dev.weir.engine.plan.StepWork;
 
 /**
- * What a simulated step truly takes: {@code fixed + token·T + pair·prefillPairs +
- * context·decodeContext}, the terms of {@link StepWork}. What the planner believes is another
- * matter: its model learns from what it is shown.
+ * What a simulated step truly takes: {@code fixed + token·T + pair·prefillPairs + context·context},
+ * the terms of {@link StepWork}. What the planner believes is another matter: its model learns from
+ * what it is shown.
  *
  * @param fixedNanos of every step
  * @param tokenNanos of every token
@@ -32,6 +32,6 @@ public record StepCost(
     return fixedNanos
         + tokenNanos * work.tokens()
         + pairNanos * work.prefillPairs()
-        + contextNanos * work.decodeContext();
+        + contextNanos * work.context();
   }
 }

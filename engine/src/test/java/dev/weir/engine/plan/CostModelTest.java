@@ -22,10 +22,7 @@ class CostModelTest {
     }
 
     double nanos(StepWork work) {
-      return fixed
-          + token * work.tokens()
-          + pair * work.prefillPairs()
-          + context * work.decodeContext();
+      return fixed + token * work.tokens() + pair * work.prefillPairs() + context * work.context();
     }
 
     double chunk(int prefix, int length) {
@@ -234,12 +231,17 @@ class CostModelTest {
       double nanos = 1e7 * random.nextDouble();
       int length = cost.longestChunk(prefix, nanos, 512);
       assertThat(length).isBetween(0, 512);
-      assertThat(cost.chunkCost(prefix, length)).isLessThanOrEqualTo(nanos * (1 + 1e-9));
+      if (length > 0) {
+        assertThat(cost.chunkCost(prefix, length)).isLessThanOrEqualTo(nanos * (1 + 1e-9));
+      }
       if (length < 512) {
         assertThat(cost.chunkCost(prefix, length + 1)).isGreaterThan(nanos);
       }
     }
     assertThat(cost.chunkCost(0, 100))
         .isCloseTo(100 * 2e4 + 12 * 5000, Percentage.withPercentage(1));
+    assertThat(cost.chunkCost(50_000, 1))
+        .as("a chunk of one token reads again all that is before it")
+        .isCloseTo(60 * 50_000 + 2e4 + 12 * 50_000.5, Percentage.withPercentage(1));
   }
 }

@@ -27,10 +27,7 @@ class ForecastTest {
       }
       cost.learn(
           work,
-          fixed
-              + token * work.tokens()
-              + pair * work.prefillPairs()
-              + context * work.decodeContext());
+          fixed + token * work.tokens() + pair * work.prefillPairs() + context * work.context());
     }
     return cost;
   }
@@ -91,7 +88,7 @@ class ForecastTest {
   void besideDecodeThePromptTakesWhatTheBalanceSays() {
     CostModel cost = taught(5e6, 2e4, 2, 50);
     Forecast forecast = new Forecast(PlanLimits.withStepTokens(STEP_TOKENS), cost);
-    double extra = forecast.extraNanos(0, 20_000);
+    double extra = forecast.extraNanos(decodeNanos(cost, ROWS), ROWS, 0, 20_000);
     double r = 1.25;
     assertThat(forecast.promptNanos(decodeNanos(cost, ROWS), ROWS, 0, 20_000))
         .isCloseTo(extra * r / (r - 1), Percentage.withPercentage(1e-6));

@@ -152,7 +152,7 @@ class PlannerSimulationTest {
       return machine[0]
           + machine[1] * work.tokens()
           + machine[2] * work.prefillPairs()
-          + machine[3] * work.decodeContext();
+          + machine[3] * work.context();
     }
 
     void check(boolean holds, String promise) {

@@ -22,10 +22,7 @@ class StepPlannerTest {
     static final Machine ORDINARY = new Machine(4e6, 2e4, 12, 60);
 
     double nanos(StepWork work) {
-      return fixed
-          + token * work.tokens()
-          + pair * work.prefillPairs()
-          + context * work.decodeContext();
+      return fixed + token * work.tokens() + pair * work.prefillPairs() + context * work.context();
     }
   }
 

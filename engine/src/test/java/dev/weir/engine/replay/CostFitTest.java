@@ -36,7 +36,7 @@ class CostFitTest {
       long nanos = (long) (TRUE.nanos(work) * (1 + random.nextDouble()) * disturbed);
       steps.add(
           new JournalRecord.Step(
-              0, i, nanos, 0, work.tokens(), work.prefillPairs(), work.decodeContext(), List.of()));
+              0, i, nanos, 0, work.tokens(), work.prefillPairs(), work.context(), List.of()));
     }
     StepCost found = CostFit.of(steps).cost();
     for (int rows : new int[] {1, 8, 32}) {

@@ -189,7 +189,7 @@ class ReplanTest {
               step.predictedNanos(),
               step.tokens(),
               step.prefillPairs(),
-              step.decodeContext(),
+              step.context(),
               List.of(drew)));
     }
     JournalFile killed =

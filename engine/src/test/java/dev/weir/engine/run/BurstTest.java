@@ -216,8 +216,12 @@ class BurstTest {
     }
   }
 
+  /** A prompt's own work, and what is before each of its chunks read again. */
   private static double extraNanos(int prefix, int length) {
-    return StepCost.GPU.tokenNanos() * length
-        + StepCost.GPU.pairNanos() * length * (prefix + length / 2.0);
+    StepCost cost = StepCost.GPU;
+    double own = cost.tokenNanos() * length + cost.pairNanos() * length * (prefix + length / 2.0);
+    double again = cost.contextNanos() * (prefix + length);
+    double chunks = 1 + own / ((TARGET - 1) * cost.fixedNanos() - again);
+    return own + chunks * again;
   }
 }
