@@ -7,8 +7,8 @@ import dev.weir.engine.plan.Policy.TimeBudget;
 /**
  * How long prompts take, before they run. With E what their chunks cost in all and r how much
  * longer a step may take with prefill than without, each step of decode time d pays (r − 1)·d of E;
- * so they take E/((r − 1)·d) steps of r·d each: E·r/(r − 1). E does not depend on how the prompts
- * are cut into chunks. Bounds of the step's tokens and prefill's floor are taken in.
+ * so they take E/((r − 1)·d) steps of r·d each: E·r/(r − 1). Bounds of the step's tokens and
+ * prefill's floor are taken in.
  *
  * <p>What a {@link StepPlanner} with the same limits and cost model would do if nothing else came
  * or ended; in nanoseconds. Pure.

@@ -139,7 +139,8 @@ public final class StepPlanner {
     boolean fits = plan.prefillTokens() > 0;
     double left = allowance;
     if (!fits) {
-      left += savedNanos - smallestChunk(demand, plan, tokensLeft, idle, savedNanos + allowance);
+      left += savedNanos;
+      left -= smallestChunk(demand, plan, tokensLeft, idle, left, worst);
     }
     boolean ran = plan.prefillTokens() > 0;
     stepsWithoutPrefill = ran ? 0 : stepsWithoutPrefill + 1;
@@ -152,10 +153,11 @@ public final class StepPlanner {
    *
    * @param idle time that costs nobody anything
    * @param budget time that was saved up
+   * @param worst the most that a step may ever have for it
    * @return what it takes of the budget
    */
   private double smallestChunk(
-      StepDemand demand, StepPlan plan, int tokensLeft, double idle, double budget) {
+      StepDemand demand, StepPlan plan, int tokensLeft, double idle, double budget, double worst) {
     int entry = order.next(demand);
     int length = Math.min(demand.pending(entry), Math.min(limits.floorChunk(), tokensLeft));
     double nanos = Math.max(0, cost.chunkCost(demand.prefix(entry), length) - idle);
@@ -163,7 +165,7 @@ public final class StepPlanner {
     if (!paid && stepsWithoutPrefill + 1 < limits.floorSteps()) {
       return 0;
     }
-    missedByWorstStep += paid ? 1 : 0;
+    missedByWorstStep += paid && nanos > worst ? 1 : 0;
     missedByFloor += paid ? 0 : 1;
     plan.prefill(entry, demand.prefix(entry), length);
     order.serve(demand, entry, length);

@@ -197,6 +197,28 @@ class StepPlannerTest {
     assertThat(capped.missed(StepPlanner.Missed.FLOOR)).isZero();
   }
 
+  @Test
+  void aSmallestChunkThatIsPaidForAndFitsTheWorstStepIsNoMiss() {
+    teach(Machine.ORDINARY);
+    StepPlanner planner = new StepPlanner(PlanLimits.withStepTokens(STEP_TOKENS), cost, SEQUENCES);
+    int paid = 0;
+    int beyond = 0;
+    for (int step = 0; step < 2000; step++) {
+      demand.clear();
+      for (int row = 0; row < 4; row++) {
+        demand(5000, 1);
+      }
+      demand(50 * step, 50_000);
+      planner.plan(demand, plan);
+      double factor = plan.predictedNanos() / planner.decodeNanos(demand);
+      paid += factor > 1.25 && factor <= Scheduling.DEFAULT_WORST_STEP ? 1 : 0;
+      beyond += factor > Scheduling.DEFAULT_WORST_STEP ? 1 : 0;
+    }
+    assertThat(paid).as("chunks that were saved up for").isPositive();
+    assertThat(planner.missed(StepPlanner.Missed.WORST_STEP)).isEqualTo(beyond);
+    assertThat(planner.missed(StepPlanner.Missed.FLOOR)).isZero();
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5})
   void tenantsThatAlwaysWaitGetTheSameShareOfPrefill(long seed) {
