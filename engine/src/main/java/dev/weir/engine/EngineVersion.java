@@ -5,13 +5,13 @@ import java.io.InputStream;
 import java.util.Properties;
 
 /** Which Weir this is. */
-final class EngineVersion {
+public final class EngineVersion {
   private static final String PROPERTIES = "/META-INF/maven/dev.weir/weir-engine/pom.properties";
 
   private EngineVersion() {}
 
   /** The version of the build; classes outside a jar have none. */
-  static String number() {
+  public static String number() {
     try (InputStream in = EngineVersion.class.getResourceAsStream(PROPERTIES)) {
       if (in == null) {
         return "(unpackaged)";

@@ -1,8 +1,7 @@
 package dev.weir.server.cli;
 
-import java.io.IOException;
+import dev.weir.engine.EngineVersion;
 import java.io.InputStream;
-import java.util.Properties;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -58,25 +57,11 @@ final class WeirCommand implements Callable<Integer> {
 
   /** Weir's version and the JVM's. */
   static final class Version implements IVersionProvider {
-    private static final String PROPERTIES = "/META-INF/maven/dev.weir/weir-server/pom.properties";
-
     @Override
     public String[] getVersion() {
-      return new String[] {"weir %s, on Java %s".formatted(number(), Runtime.version())};
-    }
-
-    /** The version of the build; classes outside a jar have none. */
-    static String number() {
-      try (InputStream in = WeirCommand.class.getResourceAsStream(PROPERTIES)) {
-        if (in == null) {
-          return "(unpackaged)";
-        }
-        Properties properties = new Properties();
-        properties.load(in);
-        return properties.getProperty("version", "(unknown)");
-      } catch (IOException e) {
-        return "(unknown: " + Failures.describe(e) + ")";
-      }
+      return new String[] {
+        "weir %s, on Java %s".formatted(EngineVersion.number(), Runtime.version())
+      };
     }
   }
 }
