@@ -43,11 +43,11 @@ Choice choose(const std::string &key, const std::string &text, std::map<std::str
   return found->second;
 }
 
-// WHERE:N[+][:RESULT]
-Injection injection(const std::string &text) {
+// WHERE:[+]N[+][:RESULT]
+Injection injection(World &world, const std::string &text) {
   size_t colon = text.find(':');
   if (colon == std::string::npos) {
-    throw std::string("fail: '" + text + "' is not WHERE:N:RESULT");
+    throw std::string("fail: '" + text + "' is not WHERE:[+]N[+][:RESULT]");
   }
   size_t second = text.find(':', colon + 1);
   std::string count = text.substr(colon + 1, second == std::string::npos ? second : second - colon - 1);
@@ -55,16 +55,22 @@ Injection injection(const std::string &text) {
   if (onwards) {
     count.pop_back();
   }
-  uint64_t from = number("fail", count);
+  std::string where = text.substr(0, colon);
+  uint64_t from = 0;
+  if (!count.empty() && count.front() == '+') { // other threads call while a test counts: so we count
+    count.erase(0, 1);
+    from = world.calls[where == "lost" ? "call" : where];
+  }
+  from += number("fail", count);
   std::string name = second == std::string::npos ? "CUDA_ERROR_UNKNOWN" : text.substr(second + 1);
   CUresult result = result_named(name);
   if (result == CUDA_ERROR_UNKNOWN && name != "CUDA_ERROR_UNKNOWN") {
     throw std::string("fail: no result is named " + name);
   }
-  return {text.substr(0, colon), from, onwards ? UINT64_MAX : from, result};
+  return {where, from, onwards ? UINT64_MAX : from, result};
 }
 
-void configure(Configuration &configuration, const std::string &key, const std::string &value) {
+void configure(World &world, Configuration &configuration, const std::string &key, const std::string &value) {
   if (key == "devices") {
     configuration.devices = static_cast<int>(std::min<uint64_t>(number(key, value), MAX_DEVICES));
   } else if (key == "memory") {
@@ -95,7 +101,7 @@ void configure(Configuration &configuration, const std::string &key, const std::
   } else if (key == "copies") {
     configuration.slow_copies = choose<bool>(key, value, {{"slow", true}, {"normal", false}});
   } else if (key == "fail") {
-    configuration.injections.push_back(injection(value));
+    configuration.injections.push_back(injection(world, value));
   } else {
     throw std::string("no key '" + key + "'; there are devices, memory, capability, driver, peers, mode, kernels, "
                                         "order, landing, seed, copies, fail");
@@ -122,7 +128,7 @@ std::string configure_all(World &world, const std::string &text) {
       if (shapes_the_machine(key) && !world.contexts.all().empty()) {
         throw std::string(key + " cannot change while a context is live");
       }
-      configure(changed, key, word.substr(equals + 1));
+      configure(world, changed, key, word.substr(equals + 1));
       seeded |= key == "seed";
     }
   } catch (const std::string &error) {

@@ -202,10 +202,7 @@ class CopiesBesideStepsTest {
   void aHostWithoutPinnedMemoryForTheTierNamesSizeAndPurposeAndGoesOn() {
     configure("kernels=fast");
     try (Node node = new Node(0, 1)) {
-      emulator.configure(
-          "fail=cuMemHostAlloc:"
-              + (emulator.count("cuMemHostAlloc") + 1)
-              + ":CUDA_ERROR_OUT_OF_MEMORY");
+      emulator.configure("fail=cuMemHostAlloc:+1:CUDA_ERROR_OUT_OF_MEMORY");
       assertThatThrownBy(() -> node.device.hostMemory(1 << 20, "the host tier"))
           .isInstanceOf(DeviceMemoryException.class)
           .hasMessageContainingAll("1,048,576", "the host tier", "memlock");
@@ -221,8 +218,7 @@ class CopiesBesideStepsTest {
       configure("mode=lazy devices=2 kernels=fast");
       Node first = new Node(0, 1);
       try (Node second = new Node(1, 2)) {
-        emulator.configure(
-            "fail=copy:" + (emulator.count("copy") + 2) + ":CUDA_ERROR_ECC_UNCORRECTABLE");
+        emulator.configure("fail=copy:+2:CUDA_ERROR_ECC_UNCORRECTABLE");
         for (int b = 0; b < 4; b++) {
           first.device.copies().fromPeer(second.device, second.arena, b, first.arena, b);
         }

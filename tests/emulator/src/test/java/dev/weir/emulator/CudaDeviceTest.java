@@ -213,8 +213,7 @@ class CudaDeviceTest {
   void aLostDeviceThatIsFoundLostByAnyCallSaysSo() {
     try (CudaDevice device = open("mode=lazy")) {
       EchoModel model = new EchoModel(device);
-      emulator.configure(
-          "fail=lost:" + (emulator.count("call") + 4) + "+:CUDA_ERROR_ECC_UNCORRECTABLE");
+      emulator.configure("fail=lost:+4+:CUDA_ERROR_ECC_UNCORRECTABLE");
       assertThatThrownBy(() -> model.answers(1))
           .isInstanceOf(DeviceLostException.class)
           .hasMessageContaining("CUDA_ERROR_ECC_UNCORRECTABLE");
@@ -315,8 +314,7 @@ class CudaDeviceTest {
         recorded(model, count);
       }
       assertThat(emulator.count("graphs")).isEqualTo(4);
-      long next = emulator.count("cuGraphInstantiateWithFlags") + 1;
-      emulator.configure("fail=cuGraphInstantiateWithFlags:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
+      emulator.configure("fail=cuGraphInstantiateWithFlags:+1:CUDA_ERROR_OUT_OF_MEMORY");
       recorded(model, 16);
       assertThat(emulator.count("graphs")).as("8, 4 and 16").isEqualTo(3);
 

@@ -29,6 +29,17 @@ class EmulatorTest {
   }
 
   @Test
+  void theNthFromNowIsCountedFromWhenItIsConfigured() {
+    Emulator emulator = Emulator.start("");
+    assertThat(CudaDriver.cuInit(0)).isEqualTo(CudaDriver.CUDA_SUCCESS());
+
+    emulator.configure("fail=cuInit:+2:CUDA_ERROR_SYSTEM_DRIVER_MISMATCH");
+    assertThat(CudaDriver.cuInit(0)).isEqualTo(CudaDriver.CUDA_SUCCESS());
+    assertThat(CudaDriver.cuInit(0)).isEqualTo(CudaDriver.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH());
+    assertThat(CudaDriver.cuInit(0)).isEqualTo(CudaDriver.CUDA_SUCCESS());
+  }
+
+  @Test
   void aMachineWithoutDevicesSaysSo() {
     Emulator.start("devices=0");
 

@@ -289,8 +289,7 @@ class EngineOnCudaTest {
     Emulator emulator = gpu("devices=2");
     try (Engine engine = Engine.open(onTwo(options(tiny())).withShards(2))) {
       List<Completion.Choice> expected = serve(engine, requests());
-      long next = emulator.count("kernel") + 40;
-      emulator.configure("fail=kernel:" + next + ":CUDA_ERROR_ILLEGAL_ADDRESS");
+      emulator.configure("fail=kernel:+40:CUDA_ERROR_ILLEGAL_ADDRESS");
       int failed = 0;
       for (Generation generation : requests().stream().map(engine::submit).toList()) {
         try {
@@ -321,8 +320,7 @@ class EngineOnCudaTest {
     }
     // From the first, and from the midst of the requests on.
     for (int after : new int[] {1, 5}) {
-      long next = emulator.count(call) + after;
-      emulator.configure("fail=" + call + ":" + next + "+:CUDA_ERROR_OUT_OF_MEMORY");
+      emulator.configure("fail=" + call + ":+" + after + "+:CUDA_ERROR_OUT_OF_MEMORY");
       try (Engine engine = Engine.open(options(tiny()))) {
         assertThat(serve(engine, requests())).isEqualTo(expected);
         assertThat(engine.stats().heldBlocks()).isZero();
@@ -336,8 +334,7 @@ class EngineOnCudaTest {
     Emulator emulator = gpu("");
     try (Engine engine = Engine.open(options(tiny()))) {
       List<Completion.Choice> expected = serve(engine, requests());
-      long next = emulator.count("cuLaunchKernelEx") + 40;
-      emulator.configure("fail=cuLaunchKernelEx:" + next + ":CUDA_ERROR_OUT_OF_MEMORY");
+      emulator.configure("fail=cuLaunchKernelEx:+40:CUDA_ERROR_OUT_OF_MEMORY");
       List<Generation> some = requests().stream().map(engine::submit).toList();
       int failed = 0;
       for (int i = 0; i < REQUESTS; i++) {
@@ -359,8 +356,7 @@ class EngineOnCudaTest {
   void aKernelThatFaultsLosesTheDeviceAndEveryRequestIsToldSo() throws InterruptedException {
     Emulator emulator = gpu("");
     try (Engine engine = Engine.open(options(tiny()))) {
-      long next = emulator.count("kernel") + 40;
-      emulator.configure("fail=kernel:" + next + ":CUDA_ERROR_ILLEGAL_ADDRESS");
+      emulator.configure("fail=kernel:+40:CUDA_ERROR_ILLEGAL_ADDRESS");
       for (int round = 0; round < 2; round++) {
         List<Generation> failing = requests().stream().map(engine::submit).toList();
         for (Generation generation : failing) {

@@ -71,8 +71,7 @@ class HardwareFaultsTest {
     for (long at = 1; at <= calls; at++) {
       emulator = start("mode=eager");
       try (CudaDevice device = CudaDevice.open(0)) {
-        long lost = emulator.count("call") + at;
-        emulator.configure("fail=lost:" + lost + ":CUDA_ERROR_ECC_UNCORRECTABLE");
+        emulator.configure("fail=lost:+" + at + ":CUDA_ERROR_ECC_UNCORRECTABLE");
 
         assertThatThrownBy(() -> norm(device))
             .as("call %d of %d", at, calls)
