@@ -10,18 +10,19 @@ import org.jspecify.annotations.Nullable;
  *
  * @param steps computed while the prompt was prefilled
  * @param seconds they took
- * @param decodeSeconds what a step of the streams alone takes
+ * @param aloneSeconds what they would have taken with the streams alone
  * @param extraSeconds E
- * @param worstSeconds of the longest step; NaN where it does not tell
+ * @param worstStep the longest step, as a multiple of what it takes with the streams alone; NaN
+ *     where it does not tell
  * @param misprediction how far the engine's predictions of these steps were off, as the median
  *     share of what they took; NaN where it does not tell
  */
 record Balance(
     long steps,
     double seconds,
-    double decodeSeconds,
+    double aloneSeconds,
     double extraSeconds,
-    double worstSeconds,
+    double worstStep,
     double misprediction) {
 
   /** From counters: all that steps took beyond their number times what they took before. */
@@ -29,46 +30,33 @@ record Balance(
     if (before.steps() == 0) {
       return null;
     }
-    double decode = before.seconds() / before.steps();
-    double extra = during.seconds() - during.steps() * decode;
-    return new Balance(during.steps(), during.seconds(), decode, extra, Double.NaN, Double.NaN);
+    double alone = during.steps() * before.seconds() / before.steps();
+    double extra = during.seconds() - alone;
+    return new Balance(during.steps(), during.seconds(), alone, extra, Double.NaN, Double.NaN);
   }
 
-  /**
-   * From the step log: what each step with prefill took beyond the median step before.
-   *
-   * @param before at least one
-   */
-  static Balance ofSteps(List<EngineStep> before, List<EngineStep> during) {
-    double decode =
-        Values.of(
-                before.stream()
-                    .filter(step -> step.prefillTokens() == 0)
-                    .mapToDouble(EngineStep::seconds)
-                    .toArray())
-            .median();
+  /** From the step log: what each step with prefill took beyond what the streams alone take. */
+  static Balance ofSteps(StreamsAlone alone, List<EngineStep> during) {
     double extra =
         during.stream()
             .filter(step -> step.prefillTokens() > 0)
-            .mapToDouble(step -> step.seconds() - decode)
+            .mapToDouble(step -> step.seconds() - alone.secondsOf(step.number()))
             .sum();
     return new Balance(
         during.size(),
         during.stream().mapToDouble(EngineStep::seconds).sum(),
-        decode,
+        during.stream().mapToDouble(step -> alone.secondsOf(step.number())).sum(),
         extra,
-        during.stream().mapToDouble(EngineStep::seconds).max().orElse(Double.NaN),
+        during.stream()
+            .mapToDouble(step -> step.seconds() / alone.secondsOf(step.number()))
+            .max()
+            .orElse(Double.NaN),
         Values.of(during.stream().mapToDouble(EngineStep::misprediction).toArray()).median());
   }
 
-  /** How much longer steps took on average than the streams alone, as a factor. */
+  /** How much longer steps took on average than with the streams alone, as a factor. */
   double inflation() {
-    return seconds / steps / decodeSeconds;
-  }
-
-  /** The longest step, as a multiple of one of the streams alone. */
-  double worstStep() {
-    return worstSeconds / decodeSeconds;
+    return seconds / aloneSeconds;
   }
 
   /**

@@ -16,7 +16,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param number from 0, over all devices
  * @param predictedSeconds what its cost model had expected
  */
-record EngineStep(long number, double seconds, double predictedSeconds, int prefillTokens) {
+record EngineStep(
+    long number, double seconds, double predictedSeconds, int decodeRows, int prefillTokens) {
   private static final Duration LIMIT = Duration.ofSeconds(10);
   private static final int OK = 200;
   private static final double MILLIS = 1e-3;
@@ -64,6 +65,7 @@ record EngineStep(long number, double seconds, double predictedSeconds, int pref
               step.path("number").asLong(),
               MILLIS * step.path("ms").asDouble(),
               MILLIS * step.path("predicted_ms").asDouble(),
+              step.path("decode_rows").asInt(),
               step.path("prefill_tokens").asInt()));
     }
     return page.path("has_more").asBoolean(false) && !page.path("data").isEmpty();

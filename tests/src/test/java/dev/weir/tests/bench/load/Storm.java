@@ -72,6 +72,7 @@ record Storm(
         @Nullable EngineWork atAnswered = EngineWork.read(target);
         long answered = storm.stream().mapToLong(Storm::firstToken).max().orElseThrow();
         running.watchUntil(answered + after.toNanos());
+        @Nullable EngineWork atEnd = EngineWork.read(target);
         for (StreamedCompletion one : storm) {
           BenchFailedException.unless(
               one.await().failure() == null, "a long prompt failed: " + one.failure());
@@ -85,7 +86,7 @@ record Storm(
             tokensPerPiece,
             storm.getFirst().said().promptTokens(),
             running.failures(),
-            balance(target, atBegin, atSent, atAnswered));
+            balance(target, atBegin, atSent, atAnswered, atEnd));
       } finally {
         storm.forEach(StreamedCompletion::stop);
       }
@@ -97,17 +98,20 @@ record Storm(
       Target target,
       @Nullable EngineWork begin,
       @Nullable EngineWork sent,
-      @Nullable EngineWork answered)
+      @Nullable EngineWork answered,
+      @Nullable EngineWork end)
       throws InterruptedException {
-    if (begin == null || sent == null || answered == null) {
+    if (begin == null || sent == null || answered == null || end == null) {
       return null;
     }
     List<EngineStep> log = EngineStep.after(target, begin.steps() - 1);
     List<EngineStep> before = EngineStep.between(log, begin.steps(), sent.steps());
     List<EngineStep> during = EngineStep.between(log, sent.steps(), answered.steps());
-    return before.isEmpty() || during.isEmpty()
-        ? Balance.ofCounters(begin.until(sent), sent.until(answered))
-        : Balance.ofSteps(before, during);
+    if (before.isEmpty() || during.isEmpty()) {
+      return Balance.ofCounters(begin.until(sent), sent.until(answered));
+    }
+    List<EngineStep> after = EngineStep.between(log, answered.steps(), end.steps());
+    return Balance.ofSteps(StreamsAlone.of(before, after), during);
   }
 
   private static long firstToken(StreamedCompletion one) {

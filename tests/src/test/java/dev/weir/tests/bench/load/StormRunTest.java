@@ -109,20 +109,32 @@ class StormRunTest {
         EngineStep.parse(
             """
             {"object": "list", "has_more": true, "data": [
-              {"number": 4, "ms": 100, "predicted_ms": 100, "prefill_tokens": 0},
-              {"number": 5, "ms": 110, "predicted_ms": 100, "prefill_tokens": 0},
-              {"number": 6, "ms": 150, "predicted_ms": 120, "prefill_tokens": 8},
-              {"number": 7, "ms": 135, "predicted_ms": 108, "prefill_tokens": 0}]}
+              {"number": 4, "ms": 100, "predicted_ms": 100, "decode_rows": 3, "prefill_tokens": 0},
+              {"number": 5, "ms": 110, "predicted_ms": 100, "decode_rows": 3, "prefill_tokens": 0},
+              {"number": 6, "ms": 150, "predicted_ms": 120, "decode_rows": 3, "prefill_tokens": 8},
+              {"number": 7, "ms": 135, "predicted_ms": 108, "decode_rows": 3, "prefill_tokens": 0},
+              {"number": 8, "ms": 200, "predicted_ms": 200, "decode_rows": 4, "prefill_tokens": 0},
+              {"number": 9, "ms": 114, "predicted_ms": 114, "decode_rows": 3, "prefill_tokens": 0},
+              {"number": 10, "ms": 116, "predicted_ms": 116, "decode_rows": 3, "prefill_tokens": 0}]}
             """,
             log);
-    Balance balance = Balance.ofSteps(EngineStep.between(log, 4, 6), EngineStep.between(log, 6, 8));
+    List<EngineStep> before = EngineStep.between(log, 4, 6);
+    List<EngineStep> during = EngineStep.between(log, 6, 8);
+    Balance balance = Balance.ofSteps(StreamsAlone.of(before, List.of()), during);
 
     assertThat(more).isTrue();
-    assertThat(balance.decodeSeconds()).isCloseTo(0.105, within(1e-9));
+    assertThat(balance.aloneSeconds()).isCloseTo(0.21, within(1e-9));
     assertThat(balance.extraSeconds()).isCloseTo(0.045, within(1e-9));
     assertThat(balance.misprediction()).isCloseTo(0.2, within(1e-9));
     assertThat(balance.worstStep()).isCloseTo(150 / 105.0, within(1e-9));
     assertThat(EngineStep.between(log, 3, 6)).as("step 3 is missing").isEmpty();
+
+    // 105 ms in the middle of steps 4 and 5, 115 in that of 9 and 10: 2 ms more with every step.
+    Balance grown =
+        Balance.ofSteps(StreamsAlone.of(before, EngineStep.between(log, 8, 11)), during);
+    assertThat(grown.aloneSeconds()).isCloseTo(0.108 + 0.110, within(1e-9));
+    assertThat(grown.extraSeconds()).isCloseTo(0.150 - 0.108, within(1e-9));
+    assertThat(grown.worstStep()).isCloseTo(150 / 108.0, within(1e-9));
   }
 
   @Test
