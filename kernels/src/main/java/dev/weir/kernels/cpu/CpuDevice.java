@@ -33,6 +33,8 @@ public final class CpuDevice implements Device {
   /** The most worker threads of one device. */
   public static final int MAX_THREADS = 1024;
 
+  private static final long NO_COMMIT = 0;
+
   private final long handle;
   private final Isa isa;
   private final int threads;
@@ -157,6 +159,15 @@ public final class CpuDevice implements Device {
   }
 
   private MemorySegment map(long bytes, String purpose) {
+    return map(bytes, purpose, false);
+  }
+
+  /**
+   * Memory that lives until it is freed, or the device is closed.
+   *
+   * @param committed whether its pages are wanted before they are touched
+   */
+  private MemorySegment map(long bytes, String purpose, boolean committed) {
     requireOpen();
     if (bytes < 1) {
       throw new IllegalArgumentException(purpose + ": cannot allocate " + bytes + " bytes");
@@ -174,7 +185,9 @@ public final class CpuDevice implements Device {
     allocations.put(address, arena);
     allocatedBytes += bytes;
     peakBytes = Math.max(peakBytes, allocatedBytes);
-    return MemorySegment.ofAddress(address).reinterpret(bytes, arena, CpuDevice::unmap);
+    long commit = committed ? commit(address, bytes) : NO_COMMIT;
+    return MemorySegment.ofAddress(address)
+        .reinterpret(bytes, arena, segment -> unmap(segment, commit));
   }
 
   private static long address(long bytes) {
@@ -185,8 +198,20 @@ public final class CpuDevice implements Device {
     }
   }
 
-  private static void unmap(MemorySegment segment) {
+  private static long commit(long address, long bytes) {
     try {
+      return (long) Native.COMMIT.invokeExact(address, bytes);
+    } catch (Throwable e) {
+      throw Native.unexpected(e);
+    }
+  }
+
+  private static void unmap(MemorySegment segment, long commit) {
+    try {
+      if (commit != NO_COMMIT) {
+        int ended = (int) Native.COMMIT_END.invokeExact(commit);
+        assert ended == Native.OK;
+      }
       int status = (int) Native.FREE.invokeExact(segment.address(), segment.byteSize());
       assert status == Native.OK;
     } catch (Throwable e) {
@@ -227,7 +252,7 @@ public final class CpuDevice implements Device {
 
   @Override
   public MemorySegment hostMemory(long bytes, String purpose) {
-    return map(bytes, purpose);
+    return map(bytes, purpose, true);
   }
 
   @Override
@@ -297,7 +322,7 @@ public final class CpuDevice implements Device {
       throw new IllegalArgumentException("a KV cache of " + blocks + " blocks");
     }
     long bytes = Math.multiplyExact(shape.blockBytes(), blocks);
-    return new KvArena(shape, blocks, allocate(bytes, "KV cache"));
+    return new KvArena(shape, blocks, new HostBuffer(map(bytes, "KV cache", true)));
   }
 
   @Override

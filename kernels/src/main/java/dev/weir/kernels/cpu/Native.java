@@ -36,6 +36,13 @@ final class Native {
   /** (address, bytes). */
   static final MethodHandle FREE = NativeLibrary.operation("weir_free", JAVA_LONG, JAVA_LONG);
 
+  /** (address, bytes) → what to end it by, or 0. */
+  static final MethodHandle COMMIT =
+      NativeLibrary.function("weir_commit", JAVA_LONG, JAVA_LONG, JAVA_LONG);
+
+  /** (what weir_commit returned). */
+  static final MethodHandle COMMIT_END = NativeLibrary.operation("weir_commit_end", JAVA_LONG);
+
   /** The code of {@code WEIR_F32} and so on. */
   static int code(DType type) {
     return switch (type) {

@@ -7,15 +7,21 @@ import com.sun.management.ThreadMXBean;
 import dev.weir.kernels.Buffer;
 import dev.weir.kernels.DType;
 import dev.weir.kernels.DeviceMemoryException;
+import dev.weir.kernels.KvShape;
 import dev.weir.kernels.LinearWeight;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -46,6 +52,65 @@ final class CpuDeviceTest {
       }
       assertThat(device.allocatedBytes()).isZero();
       assertThat(device.peakBytes()).isEqualTo(5 * HUGE_PAGE + 3);
+    }
+  }
+
+  @Test
+  void theKvCacheAndTheHostTierHavePagesBeforeTheyAreTouched() throws Exception {
+    KvShape shape = new KvShape(2, 2, 64, DType.F32);
+    int blocks = (int) (32 * HUGE_PAGE / shape.blockBytes());
+    try (var device = CpuDevice.open(1)) {
+      long untouched = device.allocate(32 * HUGE_PAGE, "test").address();
+      Buffer kv = device.allocateKv(shape, blocks).memory();
+      MemorySegment tier = device.hostMemory(32 * HUGE_PAGE + 5, "test");
+      device.write(kv, 0, MemorySegment.ofArray(new byte[] {1, 2, 3}));
+      while (residentBytes(kv.address(), kv.bytes()) < kv.bytes()
+          || residentBytes(tier.address(), tier.byteSize()) < tier.byteSize()) {
+        Thread.sleep(5);
+      }
+      byte[] content = new byte[4];
+      device.read(kv, 0, MemorySegment.ofArray(content));
+      assertThat(content).containsExactly(1, 2, 3, 0);
+      assertThat(residentBytes(untouched, 32 * HUGE_PAGE)).isZero();
+    }
+  }
+
+  @Test
+  void memoryThatIsStillGettingItsPagesCanBeFreed() {
+    KvShape shape = new KvShape(2, 2, 64, DType.F32);
+    int blocks = (int) (256 * HUGE_PAGE / shape.blockBytes());
+    for (int i = 0; i < 50; i++) {
+      try (var device = CpuDevice.open(1)) {
+        Buffer kv = device.allocateKv(shape, blocks).memory();
+        if (i % 2 == 0) {
+          device.free(kv);
+        }
+      }
+    }
+  }
+
+  /** How many bytes of a range have pages: in proc(5), pagemap. */
+  private static long residentBytes(long address, long bytes) throws IOException {
+    long page = pageBytes();
+    long first = address / page;
+    int pages = Math.toIntExact(Math.ceilDiv(address + bytes, page) - first);
+    ByteBuffer entries = ByteBuffer.allocate(Long.BYTES * pages).order(ByteOrder.nativeOrder());
+    try (FileChannel pagemap = FileChannel.open(Path.of("/proc/self/pagemap"))) {
+      while (entries.hasRemaining()) {
+        int read = pagemap.read(entries, Long.BYTES * first + entries.position());
+        assertThat(read).as("bytes of the page map").isPositive();
+      }
+    }
+    entries.flip();
+    long present = LongStream.range(0, pages).filter(i -> entries.getLong() < 0).count();
+    return Math.min(bytes, present * page);
+  }
+
+  private static long pageBytes() throws IOException {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/smaps"))) {
+      String size =
+          lines.filter(line -> line.startsWith("KernelPageSize:")).findFirst().orElseThrow();
+      return 1024 * Long.parseLong(size.replaceAll("\\D", ""));
     }
   }
 
