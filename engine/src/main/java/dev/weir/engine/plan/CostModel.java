@@ -116,6 +116,18 @@ public final class CostModel {
   }
 
   /**
+   * The shortest chunk that takes as long for its own tokens as to read what is before it, so that
+   * the second is at most half of what prefill costs; shorter if that were more than a step may
+   * ever have.
+   *
+   * @param mostNanos that it may add to a step
+   * @return 0 if not even one token fits; at most {@code limit}
+   */
+  int worthwhileChunk(int prefix, double mostNanos, int limit) {
+    return longestChunk(prefix, Math.min(2 * rereadCost(prefix), mostNanos), limit);
+  }
+
+  /**
    * The longest chunk behind {@code prefix} tokens that adds at most {@code nanos} to a step: the
    * root of {@code c/2 x² + (b + c·prefix) x + d·prefix = nanos}.
    *

@@ -59,14 +59,18 @@ public final class Forecast {
               ? most
               : Math.max(
                   Math.min(limits.floorChunk(), most),
-                  cost.longestChunk(prefix, allowance(decodeNanos), most));
+                  Math.max(
+                      cost.worthwhileChunk(prefix, worst(decodeNanos), most),
+                      cost.longestChunk(prefix, allowance(decodeNanos), most)));
     };
   }
 
   private double allowance(double decodeNanos) {
-    return Math.min(
-        limits.scheduling().latencyTarget().allowance(decodeNanos),
-        decodeNanos * (limits.scheduling().worstStep() - 1));
+    return Math.min(limits.scheduling().latencyTarget().allowance(decodeNanos), worst(decodeNanos));
+  }
+
+  private double worst(double decodeNanos) {
+    return decodeNanos * (limits.scheduling().worstStep() - 1);
   }
 
   /**

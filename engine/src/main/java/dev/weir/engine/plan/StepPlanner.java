@@ -8,10 +8,10 @@ import dev.weir.engine.plan.Policy.TimeBudget;
  * Decides what the next step computes. Every decodable row is in every step. Prefill fills what is
  * left of the step's time: the largest chunks, in {@link PrefillOrder}, that the cost model
  * predicts to fit the latency target. Where no useful chunk fits (deep in a long prompt, re-reading
- * the cache alone can exceed the target) the unused time of steps without prefill is saved up, and
- * the chunk runs once it is paid for, so that the mean holds; and after {@code floorSteps} it runs
- * unpaid, so that prefill always progresses. What the target had to give way to is counted in
- * {@link #missed}.
+ * the cache alone can exceed the target, or most of what it leaves) the unused time of steps
+ * without prefill is saved up, and the chunk runs once it is paid for, so that the mean holds; and
+ * after {@code floorSteps} it runs unpaid, so that prefill always progresses. What the target had
+ * to give way to is counted in {@link #missed}.
  *
  * <p>With no decode row to protect, prefill may use the whole step.
  *
@@ -108,11 +108,11 @@ public final class StepPlanner {
     assert tokensLeft >= 0 : "more decode rows than a step has tokens";
     if (prefillWaits && tokensLeft > 0) {
       switch (limits.scheduling().policy()) {
-        case PrefillFirst first -> fill(demand, plan, tokensLeft, FREE);
-        case FixedChunk(int tokens) -> fill(demand, plan, Math.min(tokens, tokensLeft), FREE);
+        case PrefillFirst first -> fill(demand, plan, tokensLeft, FREE, FREE);
+        case FixedChunk(int tokens) -> fill(demand, plan, Math.min(tokens, tokensLeft), FREE, FREE);
         case TimeBudget budget -> {
           if (nothingToProtect || cost.learnt() == 0) {
-            fill(demand, plan, tokensLeft, FREE);
+            fill(demand, plan, tokensLeft, FREE, FREE);
           } else {
             fillWithinTarget(demand, plan, tokensLeft, companionsDecodeNanos);
           }
@@ -135,7 +135,7 @@ public final class StepPlanner {
     double idle = slowest - ownNanos;
     double allowance = limits.scheduling().latencyTarget().allowance(slowest);
     double worst = slowest * (limits.scheduling().worstStep() - 1);
-    fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst));
+    fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst), idle + worst);
     boolean fits = plan.prefillTokens() > 0;
     double left = allowance;
     if (!fits) {
@@ -159,21 +159,37 @@ public final class StepPlanner {
   private double smallestChunk(
       StepDemand demand, StepPlan plan, int tokensLeft, double idle, double budget, double worst) {
     int entry = order.next(demand);
-    int length = Math.min(demand.pending(entry), Math.min(limits.floorChunk(), tokensLeft));
-    double nanos = Math.max(0, cost.chunkCost(demand.prefix(entry), length) - idle);
-    boolean paid = nanos <= budget;
-    if (!paid && stepsWithoutPrefill + 1 < limits.floorSteps()) {
-      return 0;
+    int prefix = demand.prefix(entry);
+    int limit = Math.min(demand.pending(entry), tokensLeft);
+    int length = smallest(prefix, limit, idle + worst);
+    double nanos = Math.max(0, cost.chunkCost(prefix, length) - idle);
+    if (nanos > budget) {
+      if (stepsWithoutPrefill + 1 < limits.floorSteps()) {
+        return 0;
+      }
+      length = Math.min(limits.floorChunk(), limit);
+      nanos = Math.max(0, cost.chunkCost(prefix, length) - idle);
     }
+    boolean paid = nanos <= budget;
     missedByWorstStep += paid && nanos > worst ? 1 : 0;
     missedByFloor += paid ? 0 : 1;
-    plan.prefill(entry, demand.prefix(entry), length);
+    plan.prefill(entry, prefix, length);
     order.serve(demand, entry, length);
     return nanos;
   }
 
-  /** Fills a budget of time with chunks. */
-  private void fill(StepDemand demand, StepPlan plan, int tokens, double budget) {
+  /** The smallest chunk that is worth a step, of at most {@code limit} tokens. */
+  private int smallest(int prefix, int limit, double mostNanos) {
+    return Math.max(
+        Math.min(limits.floorChunk(), limit), cost.worthwhileChunk(prefix, mostNanos, limit));
+  }
+
+  /**
+   * Fills a budget of time with chunks.
+   *
+   * @param mostNanos what a chunk that does not fit may have once it was saved up for
+   */
+  private void fill(StepDemand demand, StepPlan plan, int tokens, double budget, double mostNanos) {
     int tokensLeft = tokens;
     double spent = 0;
     while (tokensLeft > 0) {
@@ -184,7 +200,7 @@ public final class StepPlanner {
       int prefix = demand.prefix(entry);
       int limit = Math.min(demand.pending(entry), tokensLeft);
       int length = budget == FREE ? limit : cost.longestChunk(prefix, budget - spent, limit);
-      if (length < Math.min(limits.floorChunk(), limit)) {
+      if (length < smallest(prefix, limit, mostNanos)) {
         break; // others wait their turn: jumping ahead would starve a long prompt
       }
       plan.prefill(entry, prefix, length);

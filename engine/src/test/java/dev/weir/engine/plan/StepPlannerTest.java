@@ -21,6 +21,9 @@ class StepPlannerTest {
   private record Machine(double fixed, double token, double pair, double context) {
     static final Machine ORDINARY = new Machine(4e6, 2e4, 12, 60);
 
+    /** Computes far faster than it reads. */
+    static final Machine GPU = new Machine(6e6, 2e4, 0.3, 40);
+
     double nanos(StepWork work) {
       return fixed + token * work.tokens() + pair * work.prefillPairs() + context * work.context();
     }
@@ -171,6 +174,38 @@ class StepPlannerTest {
     planFor(List.of(decoding, new Running(new Sequence(5000, 1))));
     assertThat(plan.length(0)).isEqualTo(1);
     assertThat(plan.length(1)).isPositive();
+  }
+
+  @Test
+  void deepInAPromptChunksComputeForAsLongAsTheyReadAndTheMeanHolds() {
+    teach(Machine.GPU);
+    double read = 0;
+    double computed = 0;
+    double spent = 0;
+    double decodeOnly = 0;
+    double worst = 0;
+    int prefix = 20_000;
+    while (prefix < 60_000) {
+      demand.clear();
+      for (int row = 0; row < 4; row++) {
+        demand(5000, 1);
+      }
+      demand(prefix, 100_000);
+      planner.plan(demand, plan);
+      double alone = planner.decodeNanos(demand);
+      worst = Math.max(worst, plan.predictedNanos() / alone);
+      spent += plan.predictedNanos();
+      decodeOnly += alone;
+      if (plan.length(4) > 0) {
+        read += cost.rereadCost(prefix);
+        computed += cost.chunkCost(prefix, plan.length(4)) - cost.rereadCost(prefix);
+      }
+      prefix += plan.length(4);
+    }
+    assertThat(read).as("reading what is before").isLessThan(computed * 1.05);
+    assertThat(spent / decodeOnly).as("the mean").isBetween(1.22, 1.26);
+    assertThat(worst).isLessThanOrEqualTo(Scheduling.DEFAULT_WORST_STEP);
+    assertThat(planner.missed(StepPlanner.Missed.FLOOR)).isZero();
   }
 
   @Test
