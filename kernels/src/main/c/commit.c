@@ -1,6 +1,6 @@
 // Memory that is backed before it is needed. Anonymous memory has no pages until it is touched, and who touches it
 // first waits for them: 5 ms per 2 MiB were measured in a virtual machine whose host backs it as late, and a step in
-// which three sequences each began a block of 7 MiB took twice as long as its neighbours. So a thread of the least
+// which three sequences each began a block of 7 MiB took twice as long as its neighbours. So a thread of low
 // priority touches what will be needed, from its beginning on, while the cores have nothing better to do.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,9 @@
 
 // What is touched between two looks at whether to end: a huge page, so at most milliseconds.
 #define PIECE ((size_t)2 << 20)
-#define LEAST_PRIORITY 19
+// In units of nice(2): beside a busy worker it gets a tenth of a core, so it stays ahead of what steps begin to use, and
+// slows them by a few percent until it is done.
+#define LOW_PRIORITY 10
 
 typedef struct {
   pthread_t thread;
@@ -32,7 +34,7 @@ typedef struct {
 
 static void *commit_main(void *argument) {
   commit *job = argument;
-  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LEAST_PRIORITY); // of this thread alone, on Linux
+  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LOW_PRIORITY); // of this thread alone, on Linux
   size_t at = 0;
   while (at < job->bytes && !atomic_load(&job->ending)) {
     size_t piece = job->bytes - at < PIECE ? job->bytes - at : PIECE;
