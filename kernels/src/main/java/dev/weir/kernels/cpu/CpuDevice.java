@@ -33,13 +33,12 @@ public final class CpuDevice implements Device {
   /** The most worker threads of one device. */
   public static final int MAX_THREADS = 1024;
 
-  private static final long NO_COMMIT = 0;
-
   private final long handle;
   private final Isa isa;
   private final int threads;
   private final CpuKernels kernels;
   private final BlockCopies copies;
+  private final PageBacking pages = new PageBacking();
   private final Map<Long, Arena> allocations = new HashMap<>();
   private long allocatedBytes;
   private long peakBytes;
@@ -165,9 +164,9 @@ public final class CpuDevice implements Device {
   /**
    * Memory that lives until it is freed, or the device is closed.
    *
-   * @param committed whether its pages are wanted before they are touched
+   * @param backed whether its pages are wanted before they are touched
    */
-  private MemorySegment map(long bytes, String purpose, boolean committed) {
+  private MemorySegment map(long bytes, String purpose, boolean backed) {
     requireOpen();
     if (bytes < 1) {
       throw new IllegalArgumentException(purpose + ": cannot allocate " + bytes + " bytes");
@@ -185,9 +184,9 @@ public final class CpuDevice implements Device {
     allocations.put(address, arena);
     allocatedBytes += bytes;
     peakBytes = Math.max(peakBytes, allocatedBytes);
-    long commit = committed ? commit(address, bytes) : NO_COMMIT;
+    long backing = backed ? pages.begin(address, bytes, purpose) : PageBacking.NONE;
     return MemorySegment.ofAddress(address)
-        .reinterpret(bytes, arena, segment -> unmap(segment, commit));
+        .reinterpret(bytes, arena, segment -> unmap(segment, backing));
   }
 
   private static long address(long bytes) {
@@ -198,20 +197,9 @@ public final class CpuDevice implements Device {
     }
   }
 
-  private static long commit(long address, long bytes) {
+  private static void unmap(MemorySegment segment, long backing) {
+    PageBacking.end(backing);
     try {
-      return (long) Native.COMMIT.invokeExact(address, bytes);
-    } catch (Throwable e) {
-      throw Native.unexpected(e);
-    }
-  }
-
-  private static void unmap(MemorySegment segment, long commit) {
-    try {
-      if (commit != NO_COMMIT) {
-        int ended = (int) Native.COMMIT_END.invokeExact(commit);
-        assert ended == Native.OK;
-      }
       int status = (int) Native.FREE.invokeExact(segment.address(), segment.byteSize());
       assert status == Native.OK;
     } catch (Throwable e) {

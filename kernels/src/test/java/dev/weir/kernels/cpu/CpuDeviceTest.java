@@ -76,6 +76,18 @@ final class CpuDeviceTest {
   }
 
   @Test
+  void noMorePagesAreTakenInAdvanceThanTheMachineCanSpare() {
+    long available =
+        PageBacking.availableBytes(
+            List.of("MemTotal:       24683588 kB", "MemAvailable:       2048 kB"));
+    PageBacking pages = new PageBacking();
+
+    assertThat(available).isEqualTo(HUGE_PAGE);
+    assertThat(pages.begin(0, Long.MAX_VALUE, "test")).isEqualTo(PageBacking.NONE);
+    PageBacking.end(PageBacking.NONE);
+  }
+
+  @Test
   void memoryThatIsStillGettingItsPagesCanBeFreed() {
     KvShape shape = new KvShape(2, 2, 64, DType.F32);
     int blocks = (int) (256 * HUGE_PAGE / shape.blockBytes());
