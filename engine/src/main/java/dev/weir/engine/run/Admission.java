@@ -221,6 +221,9 @@ final class Admission {
     if (!shards.take(sequence, shard, used[device])) {
       return Outcome.NO_ROOM;
     }
+    if (used[device] < found && !sequence.computesAgain) {
+      transfers.refused(device);
+    }
     sequence.leader = null;
     sequence.foundBlocks = found;
     return Outcome.PLACED;
@@ -242,14 +245,18 @@ final class Admission {
         missing++;
       }
     }
-    double copy = transfers.nanos(device, missing);
-    double again = replica.cost.chunkCost(firstMissing * B, (found - firstMissing) * B);
-    boolean copies = missing > 0 && copy < again && !sequence.computesAgain;
+    // Each with what is in front of it: copies wait for copies, and prompts for prompts.
+    boolean copies =
+        missing > 0
+            && !sequence.computesAgain
+            && transfers.leastNanos(device, missing)
+                < replica.promptNanos(firstMissing * B, (found - firstMissing) * B);
     used[device] = copies || missing == 0 ? found : firstMissing;
     reserve(replica, used[device]);
     int shared = copies ? found - missing : used[device];
     int rest = sequence.length() - used[device] * B;
-    double context = (copies ? copy : 0) + replica.cost.chunkCost(used[device] * B, rest);
+    double copy = copies ? transfers.nanos(device, missing) : 0;
+    double context = copy + replica.cost.chunkCost(used[device] * B, rest);
     needed[device] = Sequence.blocksFor(sequence.length()) - shared;
     placement.device(device, replica.backlogNanos(), context, needed[device]);
     boolean open = replica.lost() == null && replica.running.hasFreeSlot();

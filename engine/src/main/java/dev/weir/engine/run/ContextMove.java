@@ -15,6 +15,7 @@ final class ContextMove {
   private final int[] destinations;
   private int count;
   private int copied;
+  private int moving;
   private boolean abandoned;
 
   ContextMove(Sequence sequence, int device, int capacity) {
@@ -46,9 +47,26 @@ final class ContextMove {
     return copied;
   }
 
-  void copied(int more) {
-    copied += more;
-    assert copied <= count;
+  /** How many of the next ones are in the batch that is under way. */
+  int moving() {
+    return moving;
+  }
+
+  /** So many of the next ones are in a batch. */
+  void begin(int pairs) {
+    assert moving == 0 && copied + pairs <= count;
+    moving = pairs;
+  }
+
+  /** That batch is copied. */
+  void finish() {
+    copied += moving;
+    moving = 0;
+  }
+
+  /** That batch failed: nothing of it counts. */
+  void drop() {
+    moving = 0;
   }
 
   /** The sequence does not want them any more. */

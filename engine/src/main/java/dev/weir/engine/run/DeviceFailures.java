@@ -63,12 +63,13 @@ final class DeviceFailures {
   }
 
   /**
-   * A copy to a device failed, or one from there to host memory. That concerns the sequence which
-   * waits for it alone, unless a device is lost, or the rest of the batch cannot be waited for:
-   * then what it copies to can never be used again, and the device is given up.
+   * A copy to a device failed, or one from there to host memory. That concerns the sequences which
+   * wait for it alone, unless a device is lost, or the rest of the batch cannot be waited for: then
+   * what it copies to can never be used again, and the device is given up.
    */
   void failCopy(Replica replica, Throwable failure) {
-    ContextMove waited = transfers.moving(replica.number);
+    Deque<ContextMove> waited = new ArrayDeque<>();
+    transfers.concerned(replica.number, waited);
     boolean settled = transfers.settle(replica.number);
     Replica lost = lostBy(replica, failure);
     if (lost != null || !settled) {
@@ -76,9 +77,10 @@ final class DeviceFailures {
       return;
     }
     LOG.log(Level.WARNING, "a copy of KV blocks of " + replica.device.name() + " failed", failure);
-    if (waited != null) {
-      transfers.remove(waited);
-      lifecycle.startOver(waited, false);
+    while (!waited.isEmpty()) {
+      ContextMove move = waited.removeLast(); // each comes before the one that came after it
+      transfers.remove(move);
+      lifecycle.startOver(move, false);
     }
   }
 

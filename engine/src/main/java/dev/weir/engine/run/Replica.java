@@ -105,6 +105,26 @@ final class Replica {
     return nanos;
   }
 
+  /**
+   * Predicted time until a part of a prompt would be computed here: beside the rows that decode,
+   * and behind all that was admitted before, also those whose contexts are still on their way.
+   */
+  double promptNanos(int prefix, int length) {
+    describeDemand();
+    double decode = planner.decodeNanos(demand);
+    double extra = forecast.extraNanos(decode, running.count(), prefix, length);
+    long tokens = length;
+    for (int i = 0; i < running.count(); i++) {
+      Sequence sequence = running.get(i);
+      int left = sequence.upcoming() - sequence.computed;
+      if (left > 1) {
+        extra += cost.chunkCost(sequence.computed, left);
+        tokens += left;
+      }
+    }
+    return forecast.promptsNanos(decode, running.count(), extra, tokens);
+  }
+
   /** Prompt tokens that are to be computed here. */
   long backlogTokens() {
     long tokens = 0;

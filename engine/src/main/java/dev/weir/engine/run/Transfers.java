@@ -2,6 +2,7 @@ package dev.weir.engine.run;
 
 import dev.weir.engine.kv.BlockPool;
 import dev.weir.engine.kv.HostTier;
+import dev.weir.engine.plan.CopyCost;
 import dev.weir.kernels.BlockCopies;
 import dev.weir.kernels.Completion;
 import dev.weir.kernels.DeviceLostException;
@@ -10,14 +11,15 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * KV blocks on their way between devices and host memory, beside the steps. Each device copies one
- * batch at a time: what its waiting sequences lack comes first; where there is nothing of that,
- * what has been idle for longest goes to host memory, before its blocks are needed. A batch is
- * bounded, so that whoever leaves is rid of its blocks soon, and so that a device which copies by
- * itself delays its step by little.
+ * batch at a time: what its waiting sequences lack comes first, as many of them together as a batch
+ * has room for; where there is nothing of that, what has been idle for longest goes to host memory,
+ * before its blocks are needed. A batch is bounded, so that whoever leaves is rid of its blocks
+ * soon, and so that a device which copies by itself delays its step by little.
  */
 final class Transfers {
   private static final Logger LOG = System.getLogger(Transfers.class.getName());
@@ -30,7 +32,7 @@ final class Transfers {
   /** Between two steps of a device that has to wait for the copy: about a millisecond. */
   private static final long WAITED_BATCH_BYTES = 8L << 20;
 
-  /** The most blocks of a batch, however small they are. */
+  /** The most blocks of a batch, however small they are and however many wait for them. */
   private static final int MAX_BATCH_BLOCKS = 64;
 
   /**
@@ -41,9 +43,6 @@ final class Transfers {
 
   /** So often in a row a device's spills may fail: then it spills no more. */
   private static final int MOST_FAILED_SPILLS = 3;
-
-  /** How fast blocks were copied so far counts this much against the last batch. */
-  private static final double SMOOTHING = 0.8;
 
   /** Before anything was measured: 10 GB/s, a slow link's. */
   private static final double FIRST_NANOS_PER_BYTE = 0.1;
@@ -63,15 +62,25 @@ final class Transfers {
     final int batchBlocks;
     final Deque<ContextMove> moves = new ArrayDeque<>();
 
-    /** The batch under way: so many pairs of a move, or spilled blocks and where they go. */
-    @Nullable ContextMove moving;
+    final CopyCost cost;
 
+    /** Blocks of the batch under way: of the first moves, or such as are spilled. */
     int batch;
+
+    boolean spills;
+
+    /** Whose blocks are being handed to the device. */
+    @Nullable ContextMove handing;
+
     final int[] spilled;
     final int[] spilledTo;
     int failedSpills;
+
+    // When the batch was begun, was last seen not to be done, and first seen to be.
     long begunNanos;
-    double nanosPerBlock;
+    long notDoneNanos;
+    long doneNanos;
+    boolean seenDone;
 
     Lane(Replica replica, long blockBytes) {
       this.replica = replica;
@@ -81,7 +90,7 @@ final class Transfers {
       batchBlocks = Math.clamp(bytes / blockBytes, 1, MAX_BATCH_BLOCKS);
       spilled = new int[batchBlocks];
       spilledTo = new int[batchBlocks];
-      nanosPerBlock = FIRST_NANOS_PER_BYTE * blockBytes;
+      cost = new CopyCost(batchBlocks, FIRST_NANOS_PER_BYTE * blockBytes);
     }
 
     boolean busy() {
@@ -101,14 +110,33 @@ final class Transfers {
     }
   }
 
-  /** Predicted time until so many blocks are copied to a device, beside what waits for that. */
+  /** Predicted time until so many blocks are copied to a device, behind what waits for that. */
   double nanos(int device, int blocks) {
     Lane lane = lanes[device];
-    long ahead = 0;
+    return spillNanos(lane) + lane.cost.nanos(waiting(lane) + blocks);
+  }
+
+  /** The same at best, as far as is known. */
+  double leastNanos(int device, int blocks) {
+    Lane lane = lanes[device];
+    return spillNanos(lane) + lane.cost.leastNanos(waiting(lane) + blocks);
+  }
+
+  /** What could have been copied to a device is computed there: that seemed quicker. */
+  void refused(int device) {
+    lanes[device].cost.refused();
+  }
+
+  private static long waiting(Lane lane) {
+    long blocks = 0;
     for (ContextMove move : lane.moves) {
-      ahead += move.count() - move.copied();
+      blocks += move.count() - move.copied();
     }
-    return blocks == 0 ? 0 : (ahead + blocks) * lane.nanosPerBlock;
+    return blocks;
+  }
+
+  private static double spillNanos(Lane lane) {
+    return lane.spills ? lane.cost.nanos(lane.batch) : 0;
   }
 
   /** Brings a sequence its context; it can go on once that has arrived. */
@@ -118,9 +146,8 @@ final class Transfers {
 
   /** A sequence leaves without its context: what is not being copied is given back at once. */
   void abandon(ContextMove move) {
-    Lane lane = lanes[move.device];
     move.abandon();
-    if (lane.moving != move) {
+    if (move.moving() == 0) {
       remove(move);
       shards.letGo(move);
     }
@@ -139,7 +166,7 @@ final class Transfers {
   /** Whether a device's batch is done, or a move waits for its first: {@link #advance} goes on. */
   boolean canAdvance(int device) {
     Lane lane = lanes[device];
-    return lane.busy() ? lane.done.done() : !lane.moves.isEmpty();
+    return lane.busy() ? look(lane) : !lane.moves.isEmpty();
   }
 
   /**
@@ -150,41 +177,76 @@ final class Transfers {
   boolean advance(int device) {
     Lane lane = lanes[device];
     boolean progressed = false;
-    if (lane.busy() && lane.done.done()) {
+    if (lane.busy() && look(lane)) {
       finishBatch(lane);
       progressed = true;
     }
     if (!lane.busy()) {
-      progressed |= beginMove(lane) || beginSpill(lane);
+      progressed |= beginMoves(lane) || beginSpill(lane);
     }
     return progressed;
   }
 
-  private boolean beginMove(Lane lane) {
-    ContextMove move = nextMove(lane);
-    if (move == null) {
+  /** Whether a device's batch is done; notes when, to within two looks. */
+  private boolean look(Lane lane) {
+    if (!lane.seenDone) {
+      lane.seenDone = lane.done.done();
+      long now = clock.nanos();
+      if (lane.seenDone) {
+        lane.doneNanos = now;
+      } else {
+        lane.notDoneNanos = now;
+      }
+    }
+    return lane.seenDone;
+  }
+
+  private boolean beginMoves(Lane lane) {
+    if (!lane.moves.isEmpty()) {
+      dropAbandoned(lane);
+    }
+    if (lane.moves.isEmpty()) {
       return false;
     }
-    int count = Math.min(lane.batchBlocks, move.count() - move.copied());
-    lane.moving = move;
-    lane.batch = count;
-    lane.begunNanos = clock.nanos();
-    for (int i = move.copied(); i < move.copied() + count; i++) {
-      bring(lane, move.source(i), move.destination(i));
+    begin(lane);
+    for (ContextMove move : lane.moves) {
+      int count = Math.min(lane.batchBlocks - lane.batch, move.count() - move.copied());
+      if (count == 0) {
+        break;
+      }
+      move.begin(count);
+      lane.batch += count;
+      lane.handing = move;
+      for (int i = move.copied(); i < move.copied() + count; i++) {
+        bring(lane, move.source(i), move.destination(i));
+      }
     }
-    lane.copies.submit(lane.done);
+    lane.handing = null;
+    submit(lane);
     return true;
   }
 
-  /** The first move; one that was abandoned while its batch was copied ends here. */
-  private @Nullable ContextMove nextMove(Lane lane) {
-    ContextMove move = lane.moves.peekFirst();
-    while (move != null && move.abandoned()) {
-      lane.moves.removeFirst();
-      shards.letGo(move);
-      move = lane.moves.peekFirst();
+  /** Those that were abandoned while their batch was copied, which then failed. */
+  private void dropAbandoned(Lane lane) {
+    for (Iterator<ContextMove> moves = lane.moves.iterator(); moves.hasNext(); ) {
+      ContextMove move = moves.next();
+      if (move.abandoned()) {
+        moves.remove();
+        shards.letGo(move);
+      }
     }
-    return move;
+  }
+
+  private void begin(Lane lane) {
+    lane.begunNanos = clock.nanos();
+    lane.notDoneNanos = lane.begunNanos;
+    lane.seenDone = false;
+  }
+
+  /** On a device whose copies are done when their calls return, the batch is done by then. */
+  private void submit(Lane lane) {
+    lane.copies.submit(lane.done);
+    look(lane);
   }
 
   private void bring(Lane lane, int source, int destination) {
@@ -229,12 +291,13 @@ final class Transfers {
     if (lane.batch == 0) {
       return false;
     }
-    lane.begunNanos = clock.nanos();
+    lane.spills = true;
+    begin(lane);
     for (int i = 0; i < lane.batch; i++) {
       lane.copies.toHost(
           lane.replica.arena, shards.local(lane.spilled[i]), host.segment(lane.spilledTo[i]));
     }
-    lane.copies.submit(lane.done);
+    submit(lane);
     return true;
   }
 
@@ -243,17 +306,28 @@ final class Transfers {
   }
 
   private void finishBatch(Lane lane) {
-    double took = (double) (clock.nanos() - lane.begunNanos) / lane.batch;
-    lane.nanosPerBlock = SMOOTHING * lane.nanosPerBlock + (1 - SMOOTHING) * took;
-    ContextMove move = lane.moving;
-    if (move == null) {
+    if (lane.spills) {
       for (int i = 0; i < lane.batch; i++) {
         spilled(lane.spilled[i], lane.spilledTo[i]);
       }
       lane.failedSpills = 0;
       Counters.add(counters.spilledBlocks, lane.batch);
     } else {
-      move.copied(lane.batch);
+      lane.cost.learn(
+          lane.batch,
+          (double) (lane.notDoneNanos - lane.begunNanos),
+          (double) (lane.doneNanos - lane.begunNanos));
+      finishMoves(lane);
+    }
+    lane.spills = false;
+    lane.batch = 0;
+  }
+
+  /** The first moves' batch is copied; only the last of them may have blocks left. */
+  private void finishMoves(Lane lane) {
+    ContextMove move = lane.moves.peekFirst();
+    while (move != null && move.moving() > 0) {
+      move.finish();
       if (move.abandoned()) {
         lane.moves.removeFirst();
         shards.letGo(move);
@@ -263,9 +337,8 @@ final class Transfers {
         Accounting.placed(move.sequence, counters);
         shards.arrived(move);
       }
+      move = lane.moves.peekFirst();
     }
-    lane.moving = null;
-    lane.batch = 0;
   }
 
   /** A block's contents are in host memory now: unless somebody wants it again, it is free. */
@@ -319,20 +392,38 @@ final class Transfers {
     }
   }
 
-  /** The move that a device's batch is of; null: it has none, or spills. */
-  @Nullable ContextMove moving(int device) {
-    return lanes[device].moving;
+  /** Whether a device's batch goes to host memory. */
+  boolean spills(int device) {
+    return lanes[device].spills;
+  }
+
+  /**
+   * A call for a device's batch failed: finds those that wait for what it was to do.
+   *
+   * @param moves takes the one whose block was being handed over, or else all of the batch
+   */
+  void concerned(int device, Deque<ContextMove> moves) {
+    Lane lane = lanes[device];
+    if (lane.handing != null) {
+      moves.addLast(lane.handing);
+      return;
+    }
+    for (ContextMove move : lane.moves) {
+      if (move.moving() > 0) {
+        moves.addLast(move);
+      }
+    }
   }
 
   /** A move that is not being copied will not be: its references are the caller's to drop. */
   void remove(ContextMove move) {
-    assert lanes[move.device].moving != move;
+    assert move.moving() == 0;
     lanes[move.device].moves.remove(move);
   }
 
   /**
    * A call for a device's batch failed: nothing of the batch is used, and no copy of it is under
-   * way any more. A move begins it again unless it is removed. What was to be spilled is idle as
+   * way any more. Moves begin it again unless they are removed. What was to be spilled is idle as
    * before; after {@value #MOST_FAILED_SPILLS} failures in a row the device spills no more.
    *
    * @return false if the batch cannot be waited for: its copies may be under way for ever
@@ -342,7 +433,7 @@ final class Transfers {
     if (!lane.busy()) {
       return true;
     }
-    if (lane.moving == null && ++lane.failedSpills == MOST_FAILED_SPILLS) {
+    if (lane.spills && ++lane.failedSpills == MOST_FAILED_SPILLS) {
       LOG.log(
           Level.WARNING,
           "{0} copies no idle KV to host memory any more: that failed {1} times in a row",
@@ -368,7 +459,7 @@ final class Transfers {
       LOG.log(Level.ERROR, "a batch of copies cannot be waited for", failure);
       settled = false;
     }
-    if (lane.moving == null) {
+    if (lane.spills) {
       for (int i = 0; i < lane.batch; i++) {
         if (settled) { // else it may still be written, and stays taken
           host.abandon(lane.spilledTo[i]);
@@ -376,14 +467,20 @@ final class Transfers {
         shards.owner(lane.spilled[i]).release(lane.spilled[i]);
       }
     }
-    lane.moving = null;
+    lane.moves.forEach(ContextMove::drop);
+    lane.handing = null;
+    lane.spills = false;
     lane.batch = 0;
     return settled;
   }
 
   private boolean readsFrom(Lane lane, int device) {
-    ContextMove move = lane.moving;
-    return move != null && readsFrom(move, device);
+    for (ContextMove move : lane.moves) {
+      if (move.moving() > 0 && readsFrom(move, device)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private boolean readsFrom(ContextMove move, int device) {

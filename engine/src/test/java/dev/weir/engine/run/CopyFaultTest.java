@@ -19,6 +19,7 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -264,6 +265,131 @@ class CopyFaultTest {
     assertRight(Turns.serve(loop, TURN, OUTPUTS, 0), TURN, OUTPUTS);
     if (isLate) { // what it was handed is still there
       two.devices[1].lose(TwoDevices.gone());
+    }
+  }
+
+  /** Blocks of contexts that are copied in one batch. */
+  private static final int[] TOGETHER = {5, 3, 2};
+
+  /** Turns that continue contexts of the first device on the second, all at once. */
+  private static List<int[]> prepareTogether(StepLoop loop) throws InterruptedException {
+    List<int[]> prompts = new ArrayList<>();
+    for (int i = 0; i < TOGETHER.length; i++) {
+      int[] first = Turns.prompt(40 + i, TOGETHER[i] * B);
+      Turns.serve(loop, first, 1, 0);
+      prompts.add(Turns.continued(first, lone.answer(first, 1), 50 + i, QUESTION));
+    }
+    return prompts;
+  }
+
+  private static List<Generation> submitTogether(StepLoop loop, List<int[]> prompts) {
+    return prompts.stream().map(prompt -> Turns.submit(loop, prompt, OUTPUTS, 1)).toList();
+  }
+
+  private static void assertCopied(Generation one, int number, List<int[]> prompts)
+      throws InterruptedException {
+    assertRight(one, prompts.get(number), OUTPUTS);
+    assertThat(one.account().copiedTokens()).isEqualTo(TOGETHER[number] * B);
+    assertThat(one.account().otherShardTokens()).isZero();
+  }
+
+  private static void assertComputed(Generation one, int number, List<int[]> prompts)
+      throws InterruptedException {
+    assertRight(one, prompts.get(number), OUTPUTS);
+    assertThat(one.account().copiedTokens()).isZero();
+    assertThat(one.account().otherShardTokens()).isEqualTo(TOGETHER[number] * B);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void ofSeveralInOneBatchOnlyTheOneWhoseCopyFailsComputesAgain(boolean isLate)
+      throws InterruptedException {
+    for (int failing = 0; failing < TOGETHER.length; failing++) {
+      TwoDevices two = open(isLate);
+      StepLoop loop = two.loop(0);
+      List<int[]> prompts = prepareTogether(loop);
+      int before = Arrays.stream(TOGETHER, 0, failing).sum();
+      two.devices[1].failAt(Call.FROM_PEER, before + 1, 1, new IllegalStateException("copy"));
+
+      List<Generation> all = submitTogether(loop, prompts);
+      HandDriven.drain(loop);
+
+      assertThat(two.devices[1].armed()).isFalse();
+      for (int i = 0; i < TOGETHER.length; i++) {
+        if (i == failing) {
+          assertComputed(all.get(i), i, prompts);
+        } else {
+          assertCopied(all.get(i), i, prompts);
+        }
+      }
+      Turns.assertNothingHeld(loop);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBatchThatCannotBeHandedOverConcernsAllThatWaitForIt(boolean isLate)
+      throws InterruptedException {
+    TwoDevices two = open(isLate);
+    StepLoop loop = two.loop(0);
+    List<int[]> prompts = prepareTogether(loop);
+    two.devices[1].failAt(Call.SUBMIT, 0, 1, new IllegalStateException("submit"));
+
+    List<Generation> all = submitTogether(loop, prompts);
+    HandDriven.drain(loop);
+
+    for (int i = 0; i < TOGETHER.length; i++) {
+      assertComputed(all.get(i), i, prompts);
+    }
+    Turns.assertNothingHeld(loop);
+  }
+
+  @Test
+  void whoLeavesABatchTakesNobodyAlong() throws InterruptedException {
+    for (int leaving = 0; leaving < TOGETHER.length; leaving++) {
+      TwoDevices two = open(true);
+      StepLoop loop = two.loop(0);
+      List<int[]> prompts = prepareTogether(loop);
+      List<Generation> all = submitTogether(loop, prompts);
+      loop.step();
+      loop.step();
+      for (Generation one : all) {
+        ContextMove move = Turns.sequence(one).move;
+        assertThat(move == null ? 0 : move.moving()).as("on its way").isPositive();
+      }
+
+      all.get(leaving).cancel();
+      HandDriven.drain(loop);
+
+      for (int i = 0; i < TOGETHER.length; i++) {
+        if (i != leaving) {
+          assertCopied(all.get(i), i, prompts);
+        }
+      }
+      Turns.assertNothingHeld(loop);
+    }
+  }
+
+  @Test
+  void whoLeavesABatchThatFailsGivesItsBlocksBackToo() throws InterruptedException {
+    for (int leaving = 0; leaving < TOGETHER.length; leaving++) {
+      TwoDevices two = open(true);
+      StepLoop loop = two.loop(0);
+      List<int[]> prompts = prepareTogether(loop);
+      List<Generation> all = submitTogether(loop, prompts);
+      loop.step();
+      loop.step();
+      all.get(leaving).cancel();
+      two.devices[1].failAt(Call.DONE, 0, 1, new IllegalStateException("done"));
+      HandDriven.drain(loop);
+
+      assertThat(two.devices[1].armed()).isFalse();
+      for (int i = 0; i < TOGETHER.length; i++) {
+        if (i != leaving) {
+          assertRight(all.get(i), prompts.get(i), OUTPUTS);
+        }
+      }
+      Turns.assertNothingHeld(loop);
     }
   }
 

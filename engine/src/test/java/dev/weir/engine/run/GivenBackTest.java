@@ -95,7 +95,7 @@ class GivenBackTest {
 
     boolean is(StepLoop loop, Sequence sequence) {
       ContextMove move = sequence.move;
-      boolean copied = move != null && loop.transfers().moving(move.device) == move;
+      boolean copied = move != null && move.moving() > 0;
       boolean fromHost = move != null && loop.shards().inHostMemory(move.source(0));
       return switch (this) {
         case PREFILL ->
@@ -110,7 +110,7 @@ class GivenBackTest {
   }
 
   private static boolean spills(StepLoop loop) {
-    return two.late(0).copiesInFlight() > 0 && loop.transfers().moving(0) == null;
+    return two.late(0).copiesInFlight() > 0 && loop.transfers().spills(0);
   }
 
   /** A loop in which contexts lie on the first device, which is full, and in host memory. */

@@ -137,7 +137,7 @@ class LostDeviceTest {
     void note(TwoDevices two, StepLoop loop, int lost) {
       steps += two.late(lost).computes() ? 1 : 0;
       boolean copies = two.late(lost).copiesInFlight() > 0;
-      boolean spills = copies && loop.transfers().moving(lost) == null;
+      boolean spills = copies && loop.transfers().spills(lost);
       copiesToIt += copies && !spills ? 1 : 0;
       copiesToHost += spills ? 1 : 0;
       copiesFromIt += two.late(lost).isReadBy(two.late(1 - lost)) ? 1 : 0;
