@@ -315,19 +315,39 @@ final class LimitsTest {
 
   @Test
   void aFullAnswerToAClientThatDoesNotReadIsGivenUpToo() throws Exception {
-    for (int bytes : new int[] {60_000_000, 3_000_000}) {
-      CountDownLatch gone = new CountDownLatch(1);
-      try (ServerFixture fixture =
-              serve(
-                  options().slowClientTimeout(SHORT).keepAliveTimeout(SHORT),
-                  e -> {
-                    e.onDisconnect(gone::countDown);
-                    e.respond(200, "a/b", new byte[bytes], Map.of());
-                  });
-          RawClient client = RawClient.connect(fixture.server(), 4096)) {
-        client.get("/").readUntil("\r\n\r\n");
-        ServerFixture.await("closed", () -> fixture.server().stats().openConnections() == 0);
-      }
+    CountDownLatch gone = new CountDownLatch(1);
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    try (ServerFixture fixture =
+            serve(
+                options().slowClientTimeout(SHORT),
+                e -> {
+                  e.onDisconnect(gone::countDown);
+                  try {
+                    // More than the kernel's buffers on both sides ever take.
+                    e.respond(200, "a/b", new byte[60_000_000], Map.of());
+                  } catch (ClientGoneException expected) {
+                    thrown.set(expected);
+                    throw expected;
+                  }
+                });
+        RawClient client = RawClient.connect(fixture.server(), 4096)) {
+      client.get("/").readUntil("\r\n\r\n");
+      ServerFixture.await(gone);
+      ServerFixture.await("handler ended", () -> thrown.get() != null);
+      assertThat(thrown.get()).isInstanceOf(SlowClientException.class);
+    }
+  }
+
+  /** Nobody is told: to the server it is written once the kernel has taken it. */
+  @Test
+  void anAnswerThatLiesUnreadInTheKernelDoesNotKeepItsConnectionOpen() throws Exception {
+    try (ServerFixture fixture =
+            serve(
+                options().slowClientTimeout(SHORT).keepAliveTimeout(SHORT),
+                e -> e.respond(200, "a/b", new byte[3_000_000], Map.of()));
+        RawClient client = RawClient.connect(fixture.server(), 4096)) {
+      client.get("/").readUntil("\r\n\r\n");
+      ServerFixture.await("closed", () -> fixture.server().stats().openConnections() == 0);
     }
   }
 
