@@ -30,8 +30,8 @@ import java.util.function.Consumer;
  * @param kvBytes each device's memory for keys and values; absent: {@value #DEFAULT_KV_PERCENT} %
  *     of the machine's memory, on a GPU {@value #DEFAULT_GPU_KV_PERCENT} % of what the weights
  *     leave free there, or what all slots together can use if that is less
- * @param hostKvBytes host memory for keys and values of contexts that are idle, restored when they
- *     are wanted again; 0: none
+ * @param hostKvBytes host memory, one for all devices, for keys and values of contexts that are
+ *     idle, restored when they are wanted again; 0: none
  * @param stepTokens the most tokens of one step; absent: {@value #DEFAULT_STEP_TOKENS}, on a GPU
  *     {@value #DEFAULT_GPU_STEP_TOKENS}, and as many as there are slots at least
  * @param scheduling how the time of steps is shared between prompts and streams

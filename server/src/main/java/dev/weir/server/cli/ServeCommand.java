@@ -142,7 +142,7 @@ final class ServeCommand implements Callable<Integer> {
     @Option(
         names = "--slots",
         paramLabel = "N",
-        description = "Most sequences that run at once. Default: ${DEFAULT-VALUE}.",
+        description = "Most sequences that run at once on each device. Default: ${DEFAULT-VALUE}.",
         defaultValue = "" + EngineOptions.DEFAULT_SLOTS)
     private int slots;
 
@@ -159,7 +159,7 @@ final class ServeCommand implements Callable<Integer> {
         names = "--kv-memory",
         paramLabel = "SIZE",
         description =
-            "Memory for keys and values, for example 4g. Default: "
+            "Memory for keys and values on each device, for example 4g. Default: "
                 + EngineOptions.DEFAULT_KV_PERCENT
                 + " %% of the machine's memory, on a GPU "
                 + EngineOptions.DEFAULT_GPU_KV_PERCENT
@@ -171,8 +171,8 @@ final class ServeCommand implements Callable<Integer> {
         names = "--host-kv",
         paramLabel = "SIZE",
         description =
-            "Host memory for keys and values of idle contexts, which are copied back instead of"
-                + " computed again. Default: none.")
+            "Host memory for keys and values of idle contexts, shared by all devices; they are copied"
+                + " back instead of computed again. Default: none.")
     private @Nullable MemorySize hostKv;
 
     @Option(

@@ -129,6 +129,16 @@ class CommandLinesTest {
   }
 
   @Test
+  void helpSaysWhatIsForEachDeviceAndWhatIsForAll() {
+    String help = weir("serve", "--help").out.replaceAll("\\s+", " ");
+
+    assertThat(help)
+        .containsPattern("--slots=N Most sequences that run at once on each device")
+        .containsPattern("--kv-memory=SIZE Memory for keys and values on each device")
+        .containsPattern("--host-kv=SIZE Host memory .* shared by all devices");
+  }
+
+  @Test
   void helpListsAllCommandsButTheLaunchersOwn() {
     Outcome outcome = weir("--help");
 
