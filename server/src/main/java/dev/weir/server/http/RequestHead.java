@@ -10,7 +10,10 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import java.net.URI;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -36,6 +39,9 @@ record RequestHead(
 
   /** Query parameters in one request; the line's length bounds them too. */
   private static final int MAX_QUERY_PARAMETERS = 256;
+
+  /** {@code %C3}. */
+  private static final int ESCAPE_CHARS = 3;
 
   /** A head that is answered at once, without a handler. */
   static final class Refused extends Exception {
@@ -73,9 +79,11 @@ record RequestHead(
     }
     QueryStringDecoder target = target(request.uri());
     try {
+      String path = target.path();
+      checkEscapes(target.rawPath());
       return new RequestHead(
           request.method().name(),
-          target.path(),
+          path,
           target.parameters(),
           headers,
           HttpUtil.isKeepAlive(request),
@@ -161,6 +169,32 @@ record RequestHead(
       throw new Refused(400, "the request target is not a URI");
     }
     throw new Refused(400, "the request target must be a path or an http URI");
+  }
+
+  /**
+   * Refuses percent escapes that are no UTF-8. Decoding puts the same character in the place of all
+   * of them, so that one path would stand for many.
+   *
+   * @param path with escapes of two hexadecimal digits only
+   */
+  private static void checkEscapes(String path) throws Refused {
+    ByteBuffer bytes = ByteBuffer.allocate(path.length() / ESCAPE_CHARS);
+    CharBuffer chars = CharBuffer.allocate(bytes.capacity());
+    for (int at = path.indexOf('%'); at >= 0; at = path.indexOf('%', at)) {
+      int first = at;
+      for (; at < path.length() && path.charAt(at) == '%'; at += ESCAPE_CHARS) {
+        bytes.put((byte) HexFormat.fromHexDigits(path, at + 1, at + ESCAPE_CHARS));
+      }
+      if (StandardCharsets.UTF_8.newDecoder().decode(bytes.flip(), chars, true).isError()) {
+        int wrong = first + ESCAPE_CHARS * bytes.position();
+        throw new Refused(
+            400,
+            "the request path is not UTF-8 behind its percent escapes: %s at character %d belongs to no character"
+                .formatted(path.substring(wrong, wrong + ESCAPE_CHARS), wrong + 1));
+      }
+      bytes.clear();
+      chars.clear();
+    }
   }
 
   private static QueryStringDecoder decoder(String target) {

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
@@ -122,6 +123,36 @@ final class EngineEndpointsTest {
     assertThat(ApiFixture.parse(response.body()).at("/error/message").stringValue())
         .isNotBlank()
         .hasSizeLessThan(400);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "%FF, %FF, 14",
+    "a%80b, %80, 15",
+    "a%C3b, %C3, 15",
+    "a%2Fb%C3, %C3, 19",
+    "%C3%A9%C0%AF, %C0, 20",
+    "%ED%A0%80, %ED, 14",
+    "%F5%80%80%80, %F5, 14",
+    "%F0%9F%9A, %F0, 14",
+  })
+  void aNameThatIsNoTextIsRefusedAndTheBytesNamed(String name, String wrong, int character)
+      throws Exception {
+    for (HttpResponse<String> response :
+        List.of(api.get("/v1/sessions/" + name), api.delete("/v1/sessions/" + name))) {
+      assertThat(response.statusCode()).as(response.body()).isEqualTo(400);
+      assertThat(ApiFixture.parse(response.body()).at("/error/message").stringValue())
+          .contains("UTF-8", wrong + " at character " + character + " ");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"%F0%9F%9A%80", "%EF%BF%BD", "a%C3%A9b%E2%82%AC"})
+  void aNameInAnyScriptIsLookedFor(String name) throws Exception {
+    HttpResponse<String> response = api.get("/v1/sessions/" + name);
+    assertThat(response.statusCode()).isEqualTo(404);
+    assertThat(ApiFixture.parse(response.body()).at("/error/code").stringValue())
+        .isEqualTo("session_not_found");
   }
 
   @Test
