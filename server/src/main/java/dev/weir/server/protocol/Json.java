@@ -32,9 +32,6 @@ final class Json {
   private static final int MAX_NUMBER_CHARS = 64;
   private static final int MAX_NAME_CHARS = 10_000;
 
-  /** The parser quotes what it read, which may be long. */
-  private static final int MAX_REASON_CHARS = 200;
-
   private static final JsonMapper MAPPER =
       JsonMapper.builder(
               JsonFactory.builder()
@@ -71,26 +68,14 @@ final class Json {
     } catch (CharacterCodingException e) {
       throw ApiException.invalid(null, "the request body is not valid UTF-8");
     } catch (JacksonException e) {
-      var place = e.getLocation();
       throw ApiException.invalid(
-          null,
-          "the request body is not valid JSON%s: %s"
-              .formatted(
-                  place == null
-                      ? ""
-                      : " (line %d, column %d)".formatted(place.getLineNr(), place.getColumnNr()),
-                  firstLine(e.getOriginalMessage())));
+          null, "the request body is not valid JSON" + JsonFault.describe(e));
     }
     if (!root.isObject()) {
       throw ApiException.invalid(null, "the request body must be a JSON object");
     }
     checkText(root, "");
     return root;
-  }
-
-  private static String firstLine(@Nullable String message) {
-    String line = String.valueOf(message).lines().findFirst().orElse("");
-    return line.length() > MAX_REASON_CHARS ? line.substring(0, MAX_REASON_CHARS) + "…" : line;
   }
 
   /** Refuses lone surrogates, which JSON's escapes can spell and UTF-8 cannot. */

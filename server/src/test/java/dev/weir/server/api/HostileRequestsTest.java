@@ -7,9 +7,12 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -20,6 +23,10 @@ import tools.jackson.databind.json.JsonMapper;
 final class HostileRequestsTest {
   private static final String CHAT_BASE = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],";
   private static final String COMPLETION_BASE = "{\"prompt\":\"hi\",";
+
+  /** Words about settings that no client has. */
+  private static final Pattern THE_PARSERS_OWN =
+      Pattern.compile("`|\\[Source|Feature|StreamRead|JsonNode|enabl", Pattern.CASE_INSENSITIVE);
 
   private static void answersNext(ApiFixture api) throws Exception {
     assertThat(api.post("/v1/completions", "{\"prompt\":\"hi\"}").statusCode()).isEqualTo(200);
@@ -108,9 +115,42 @@ final class HostileRequestsTest {
         assertThat(ApiFixture.parse(response.body()).at("/error/message").stringValue())
             .as(shown)
             .isNotBlank()
-            .hasSizeLessThan(400);
+            .hasSizeLessThan(400)
+            .doesNotContainPattern(THE_PARSERS_OWN);
       }
       answersNext(api);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '#',
+      value = {
+        "{'n':NaN} | NaN is no JSON value; JSON's numbers are finite",
+        "{'n':Infinity} | Infinity is no JSON value",
+        "{'n':-Infinity} | -Infinity is no JSON value",
+        "{'n':+1} | plus sign",
+        "{'n':.5} | '.'",
+        "{'n':0x10} | JSON's numbers are decimal",
+        "{'n':01} | Leading zeroes not allowed",
+        "{'n':1} // told | JSON has no comments",
+        "{'n':1} {} | there is something behind its end",
+        "{'n':tru} | 'tru'",
+        "{'n':'a | closing quote",
+        "{'n':[1 | expected close marker for Array",
+        "{'n':1] | expected '}'",
+        "{'n':1,'n':2} | Duplicate Object property",
+        "{n:1} | property name",
+      })
+  void whatIsNoJsonIsExplainedInItsOwnTerms(String body, String what) throws Exception {
+    try (ApiFixture api = new ApiFixture()) {
+      HttpResponse<String> response = api.post("/v1/completions", body.replace('\'', '"'));
+      assertThat(response.statusCode()).isEqualTo(400);
+      assertThat(ApiFixture.parse(response.body()).at("/error/message").stringValue())
+          .matches("the request body is not valid JSON \\(line 1, column \\d+\\): .*")
+          .contains(what)
+          .doesNotContainPattern(THE_PARSERS_OWN);
     }
   }
 
@@ -120,6 +160,7 @@ final class HostileRequestsTest {
       String huge = "{\"prompt\":[" + "1,".repeat(5_000_000) + "1]}";
       HttpResponse<String> response = api.post("/v1/completions", huge);
       assertThat(response.statusCode()).isEqualTo(400);
+      assertThat(response.body()).doesNotContainPattern(THE_PARSERS_OWN);
       answersNext(api);
     }
   }
