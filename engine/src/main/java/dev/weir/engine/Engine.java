@@ -105,6 +105,7 @@ public final class Engine implements AutoCloseable {
    *     compute models of this shape
    * @throws IllegalArgumentException if the options ask for a longer context than the model's, or
    *     for KV memory that holds no block
+   * @throws dev.weir.engine.run.JournalException if the journal's file cannot be made
    */
   public static Engine open(EngineOptions options) {
     return open(options, Devices.of(options.devices(), options.threads()));
@@ -116,6 +117,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private static Engine open(EngineOptions options, List<Supplier<List<Device>>> ways) {
+    options.journal().ifPresent(Journal::check);
     Path directory = ModelDirectory.resolve(options.model());
     ModelConfig config = ModelConfigReader.read(directory);
     GenerationDefaults defaults = GenerationDefaults.read(directory, config);

@@ -2,7 +2,6 @@ package dev.weir.engine.run;
 
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
@@ -46,9 +45,23 @@ public final class Journal implements AutoCloseable {
   }
 
   /**
+   * Finds out whether there can be a new file, so that nobody loads a model in vain.
+   *
+   * @throws JournalException if not
+   */
+  public static void check(Path file) {
+    try {
+      Files.createFile(file);
+      Files.delete(file);
+    } catch (IOException e) {
+      throw JournalException.notMade(file, e);
+    }
+  }
+
+  /**
    * A journal in a new file; its thread starts at once.
    *
-   * @throws UncheckedIOException if there is such a file already, or none can be made
+   * @throws JournalException if there is such a file already, or none can be made
    */
   public static Journal create(Path file, JournalRecord.Header header) {
     try {
@@ -60,11 +73,8 @@ public final class Journal implements AutoCloseable {
       Journal journal = new Journal(lines);
       journal.writer.start();
       return journal;
-    } catch (java.nio.file.FileAlreadyExistsException e) {
-      throw new UncheckedIOException(
-          "the journal " + file + " is there already; name a new file", e);
     } catch (IOException e) {
-      throw new UncheckedIOException("the journal " + file + " cannot be made: " + e, e);
+      throw JournalException.notMade(file, e);
     }
   }
 

@@ -76,7 +76,7 @@ public record JournalFile(
         }
       }
     } catch (IOException e) {
-      throw new JournalException(file, "it cannot be read: " + e, e);
+      throw JournalException.unreadable(file, e);
     }
     if (header == null) {
       throw new JournalException(file, "the file is empty", null);

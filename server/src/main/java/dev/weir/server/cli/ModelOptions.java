@@ -4,6 +4,7 @@ import dev.weir.engine.DeviceChoice;
 import dev.weir.engine.Engine;
 import dev.weir.engine.EngineOptions;
 import dev.weir.engine.request.InvalidRequestException;
+import dev.weir.engine.run.JournalException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -142,11 +143,14 @@ final class ModelOptions {
   /**
    * Loads the model.
    *
-   * @throws CommandException if the options cannot hold together with this model
+   * @throws CommandException if the options cannot hold together with this model, or there can be
+   *     no such journal
    */
   static Engine open(EngineOptions options) {
     try {
       return Engine.open(options);
+    } catch (JournalException e) {
+      throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
     } catch (IllegalArgumentException e) { // known only once the model is: a KV memory of no block
       throw new CommandException(ExitStatus.USAGE, Failures.describe(e), e);
     }

@@ -101,6 +101,37 @@ class CommandLinesTest {
         .contains(nowhere.toString(), "does not exist");
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "nowhere/x, there is no folder",
+    "a.file,    it is there already; name a new file",
+    "a.file/x,  Not a directory",
+  })
+  void aJournalThatCannotBeMadeIsNamedWithTheReasonBeforeTheModelIsLoaded(String name, String why)
+      throws IOException {
+    Files.writeString(folder.resolve("a.file"), "mine");
+    Path journal = folder.resolve(name);
+    Outcome outcome = weir("serve", "no-model", "--port", "0", "--journal", journal.toString());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err())
+        .singleElement()
+        .asString()
+        .startsWith("weir: the journal " + journal + ": ")
+        .contains(why, "name a")
+        .doesNotContain("Exception");
+    assertThat(folder.resolve("a.file")).hasContent("mine");
+  }
+
+  @Test
+  void aJournalThatCouldBeMadeIsNotLeftBehindByAModelThatCannotBeLoaded() {
+    Path journal = folder.resolve("new.journal");
+    Outcome outcome = weir("serve", "no-model", "--port", "0", "--journal", journal.toString());
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.MODEL);
+    assertThat(journal).doesNotExist();
+  }
+
   @Test
   void verboseShowsWhereAFailureCameFrom() {
     Outcome outcome =

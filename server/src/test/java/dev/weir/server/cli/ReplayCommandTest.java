@@ -151,6 +151,25 @@ class ReplayCommandTest {
   }
 
   @Test
+  void whatCannotBeOpenedIsNamedWithTheReason() {
+    assertUnreadable(folder.resolve("none.journal"), "there is no such file");
+    assertUnreadable(folder, "it is a folder");
+    assertUnreadable(file.resolve("x"), "Not a directory");
+  }
+
+  private static void assertUnreadable(Path journal, String why) {
+    Outcome outcome = replay(journal);
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.out).isEmpty();
+    assertThat(outcome.err.lines())
+        .singleElement()
+        .asString()
+        .startsWith("weir: the journal " + journal + ": ")
+        .contains(why)
+        .doesNotContain("Exception");
+  }
+
+  @Test
   void aSimulationPrintsAColumnForEachPolicyBesideWhatWasRecorded() {
     Outcome outcome =
         replay(file, "--simulate", "--policy", "time-budget", "--policy", "fixed-chunk=32");
