@@ -15,6 +15,7 @@ import dev.weir.engine.request.EngineClosedException;
 import dev.weir.engine.request.EngineStats;
 import dev.weir.engine.request.Generation;
 import dev.weir.engine.request.InvalidRequestException;
+import dev.weir.engine.request.JournalStats;
 import dev.weir.engine.request.Prompt;
 import dev.weir.engine.request.Request;
 import dev.weir.engine.request.SessionInfo;
@@ -381,6 +382,11 @@ public final class Engine implements AutoCloseable {
    */
   public List<StepRecord> steps(long after) {
     return loop.steps(after);
+  }
+
+  /** Whether what is done is still written down; where nothing is to be, nothing is lost. */
+  public JournalStats journalStats() {
+    return journal == null ? JournalStats.NOTHING_LOST : journal.stats();
   }
 
   /** What was done and is held, at this moment. */

@@ -1,7 +1,8 @@
 package dev.weir.engine.run;
 
-import java.io.BufferedWriter;
+import dev.weir.engine.request.JournalStats;
 import java.io.IOException;
+import java.io.Writer;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
@@ -9,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
@@ -19,7 +21,8 @@ import java.util.function.Consumer;
  *
  * <p>The step thread hands records over through a {@link JournalRing}; a thread of the journal's
  * own formats and appends them, a line of JSON each. It ends when the step loop does; a file that
- * cannot be written to is given up with a warning, and the engine runs on.
+ * cannot be written to is given up with a warning, {@link #stats} says so from then on, and the
+ * engine runs on.
  */
 public final class Journal implements AutoCloseable {
   private static final Logger LOG = System.getLogger(Journal.class.getName());
@@ -65,17 +68,22 @@ public final class Journal implements AutoCloseable {
    */
   public static Journal create(Path file, JournalRecord.Header header) {
     try {
-      BufferedWriter out =
-          Files.newBufferedWriter(file, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
-      Lines lines = new Lines(out, file);
-      lines.accept(header);
-      lines.flush();
-      Journal journal = new Journal(lines);
-      journal.writer.start();
-      return journal;
+      return begin(
+          Files.newBufferedWriter(file, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW),
+          file,
+          header);
     } catch (IOException e) {
       throw JournalException.notMade(file, e);
     }
+  }
+
+  /** A journal in a file that is open and empty. */
+  static Journal begin(Writer out, Path file, JournalRecord.Header header) throws IOException {
+    out.write(JournalJson.line(header) + '\n');
+    out.flush();
+    Journal journal = new Journal(new Lines(out, file));
+    journal.writer.start();
+    return journal;
   }
 
   JournalRing ring() {
@@ -85,6 +93,11 @@ public final class Journal implements AutoCloseable {
   /** Takes all records that are there; only where there is no file. */
   public void drain() {
     ring.drain(into);
+  }
+
+  /** Any thread: whether all of it is written down. */
+  public JournalStats stats() {
+    return into instanceof Lines lines ? lines.stats() : JournalStats.NOTHING_LOST;
   }
 
   private void write() {
@@ -118,26 +131,39 @@ public final class Journal implements AutoCloseable {
 
   /** The file; after its first failure it takes nothing more. */
   private static final class Lines implements Consumer<JournalRecord> {
-    private final BufferedWriter out;
+    private final Writer out;
     private final Path file;
-    private boolean failed;
+    private final AtomicLong lost = new AtomicLong();
+    private volatile boolean failed;
 
-    Lines(BufferedWriter out, Path file) {
+    /** Records that may be in memory only. */
+    private long unflushed;
+
+    Lines(Writer out, Path file) {
       this.out = out;
       this.file = file;
     }
 
+    JournalStats stats() {
+      return new JournalStats(failed, lost.get());
+    }
+
     @Override
     public void accept(JournalRecord record) {
-      attempt(
-          () -> {
-            out.write(JournalJson.line(record));
-            out.write('\n');
-          });
+      switch (record) {
+        case JournalRecord.Gap gap -> lost.addAndGet(gap.records());
+        case JournalRecord.Closed end -> {}
+        default -> unflushed++;
+      }
+      attempt(() -> out.write(JournalJson.line(record) + '\n'));
     }
 
     void flush() {
-      attempt(out::flush);
+      attempt(
+          () -> {
+            out.flush();
+            unflushed = 0;
+          });
     }
 
     void close() {
@@ -145,15 +171,17 @@ public final class Journal implements AutoCloseable {
     }
 
     private void attempt(Writing action) {
-      if (failed) {
-        return;
+      if (!failed) {
+        try {
+          action.run();
+          return;
+        } catch (IOException e) {
+          failed = true;
+          LOG.log(Level.WARNING, "the journal " + file + " ends here: it cannot be written to", e);
+        }
       }
-      try {
-        action.run();
-      } catch (IOException e) {
-        failed = true;
-        LOG.log(Level.WARNING, "the journal " + file + " ends here: it cannot be written to", e);
-      }
+      lost.addAndGet(unflushed);
+      unflushed = 0;
     }
 
     private interface Writing {

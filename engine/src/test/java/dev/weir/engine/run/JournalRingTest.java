@@ -26,13 +26,13 @@ class JournalRingTest {
   private final JournalRing ring = new JournalRing();
   private final List<JournalRecord> records = new ArrayList<>();
 
-  private static Job job() {
+  static Job job() {
     Request request =
         Request.of(Prompt.of(1, 2, 3, 4, 5), Sampling.builder().maxTokens(OUTPUTS).build());
     return new Job(request, new int[PROMPT], PROMPT + OUTPUTS, 10, new int[0], 1, TimeLimits.NONE);
   }
 
-  private static void write(JournalRing ring, Job job, int nanos) {
+  static void write(JournalRing ring, Job job, int nanos) {
     Sequence sequence = job.sequences()[0];
     job.submittedNanos = nanos;
     ring.arrival(job);

@@ -35,6 +35,7 @@ public final class Api {
     EngineMetrics.registerEngine(registry, engine::stats);
     EngineMetrics.registerShards(registry, engine::shards);
     EngineMetrics.registerTarget(registry, engine.scheduling());
+    EngineMetrics.registerJournal(registry, engine::journalStats);
     Router router =
         router(
             new EngineModel(engine, name, clock.instant().getEpochSecond()),

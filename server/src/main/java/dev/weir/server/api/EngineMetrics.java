@@ -4,6 +4,7 @@ import dev.weir.engine.plan.LatencyTarget;
 import dev.weir.engine.plan.Policy;
 import dev.weir.engine.plan.Scheduling;
 import dev.weir.engine.request.EngineStats;
+import dev.weir.engine.request.JournalStats;
 import dev.weir.engine.request.ShardStats;
 import dev.weir.server.http.HttpStats;
 import io.prometheus.metrics.core.metrics.CounterWithCallback;
@@ -182,6 +183,20 @@ final class EngineMetrics {
               "Steps with prefill: the mean to hold.",
               () -> nanos / NANOS_PER_SECOND);
     }
+  }
+
+  /** Whether what the engine does is still written down. */
+  static void registerJournal(PrometheusRegistry registry, Supplier<JournalStats> journal) {
+    gauge(
+        registry,
+        "weir_journal_failed",
+        "1 once the journal's file could not be written to and ends there, else 0.",
+        () -> journal.get().failed() ? 1 : 0);
+    CounterWithCallback.builder()
+        .name("weir_journal_lost_records_total")
+        .help("Records that came faster than they could be written, or after the journal's end.")
+        .callback(callback -> callback.call((double) journal.get().lostRecords()))
+        .register(registry);
   }
 
   static void registerHttp(PrometheusRegistry registry, Supplier<HttpStats> stats) {

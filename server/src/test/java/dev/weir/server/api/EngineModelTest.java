@@ -95,6 +95,8 @@ final class EngineModelTest {
               "weir_requests_timed_out_total{clock=\"ttft_deadline\"} 0.0",
               "weir_requests_timed_out_total{clock=\"deadline\"} 0.0",
               "weir_decode_stall_seconds_total 0.0",
+              "weir_journal_failed 0.0",
+              "weir_journal_lost_records_total 0.0",
               "weir_shard_blocks_held{shard=\"0\"} 0.0",
               "weir_shard_open{shard=\"0\"} 1.0");
     }
