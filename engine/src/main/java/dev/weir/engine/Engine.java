@@ -258,7 +258,8 @@ public final class Engine implements AutoCloseable {
   /**
    * Takes a request; the engine starts on it as soon as there is room.
    *
-   * @throws InvalidRequestException if the request can never be served; says why
+   * @throws InvalidRequestException if the request can never be served, or its prompt alone is
+   *     predicted to take too long; says why
    * @throws dev.weir.engine.request.OverloadedException if the queue is full, or predicted to take
    *     too long
    * @throws EngineClosedException if the engine is closed

@@ -37,7 +37,8 @@ import java.util.function.Consumer;
  * @param scheduling how the time of steps is shared between prompts and streams
  * @param reusePrefixes whether computed prefixes are kept and found again
  * @param limits time limits of requests that have none of their own
- * @param maxQueueTime a request that is predicted to have its first token later is refused at once
+ * @param maxQueueTime a request that is predicted to have its first token later is refused at once:
+ *     for good if it would take longer than that by itself
  * @param sessionLease for how long an idle session's KV is spared before others'
  * @param journal where arrivals, plans and results are written down; absent: nowhere
  * @param progress hears how far loading is

@@ -4,9 +4,11 @@ import dev.weir.engine.kv.BlockPool;
 import dev.weir.engine.plan.Forecast;
 import dev.weir.engine.plan.StepPlanner.Missed;
 import dev.weir.engine.request.ShardStats;
+import dev.weir.kernels.KvShape;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.jspecify.annotations.Nullable;
 
 /** What is held and waits at this moment: shown by the step thread, read by anyone. */
 final class Levels {
@@ -25,6 +27,11 @@ final class Levels {
   private final LoopOptions options;
   private final AtomicIntegerArray levels;
   private final AtomicIntegerArray running;
+
+  // The step thread's: the device that is predicted to be ready for another prompt first.
+  private @Nullable Replica soonest;
+  private double soonestDecodeNanos;
+  private int soonestRows;
 
   Levels(Replica[] replicas, Shards shards, Counters counters, LoopOptions options) {
     this.replicas = replicas;
@@ -49,6 +56,7 @@ final class Levels {
     long most = Math.max(1, Math.min(waitingTokens, submissions.limit()));
     double ahead = Double.POSITIVE_INFINITY;
     double perToken = 0;
+    soonest = null;
     for (Replica replica : replicas) {
       if (replica.lost() == null) {
         Forecast forecast = replica.forecast;
@@ -61,12 +69,32 @@ final class Levels {
         double ready = tokens == 0 ? 0 : forecast.promptsNanos(decode, rows, extra, tokens);
         if (ready < ahead) {
           ahead = ready;
+          soonest = replica;
+          soonestDecodeNanos = decode;
+          soonestRows = rows;
           perToken = forecast.promptNanos(decode, rows, 0, TYPICAL_PROMPT) / TYPICAL_PROMPT;
         }
       }
     }
     // With no device left requests fail by themselves, and say why.
     submissions.forecast(Double.isFinite(ahead) ? ahead : 0, perToken);
+  }
+
+  /**
+   * Step thread: what a prompt's own tokens would take. What lies anywhere is not computed; the
+   * time of its copy is left out, since it is only copied where that is the quicker way.
+   */
+  Submissions.PromptTime promptTime(int[] prompt) {
+    Replica replica = soonest;
+    if (replica == null) {
+      return new Submissions.PromptTime(0, 0, 0);
+    }
+    int cached = shards.look(prompt, prompt.length) * KvShape.BLOCK_TOKENS;
+    int rest = prompt.length - cached;
+    return new Submissions.PromptTime(
+        cached,
+        replica.forecast.promptNanos(soonestDecodeNanos, soonestRows, cached, rest),
+        replica.forecast.promptNanos(0, 0, cached, rest));
   }
 
   /** Step thread: shows what is held and runs now. */

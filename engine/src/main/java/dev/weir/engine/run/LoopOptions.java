@@ -15,8 +15,8 @@ import dev.weir.engine.request.TimeLimits;
  * @param lockstep whether all devices begin and end their steps together
  * @param hostBlocks KV blocks of host memory for contexts that are idle
  * @param limits time limits of requests that have none of their own
- * @param maxQueueNanos requests that are predicted to wait for longer are refused; {@link
- *     #NO_LIMIT}: none is
+ * @param maxQueueNanos requests that are predicted to have their first token later are refused;
+ *     {@link #NO_LIMIT}: none is
  * @param leaseNanos for how long an idle session's KV is spared before others'
  */
 public record LoopOptions(

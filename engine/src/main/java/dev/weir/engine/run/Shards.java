@@ -204,10 +204,15 @@ final class Shards {
    * @return how many of its blocks lie anywhere
    */
   int look(Sequence sequence) {
+    return look(sequence.tokens(), sequence.length());
+  }
+
+  /** The same for the first of some tokens. */
+  int look(int[] tokens, int length) {
     contextBlocks = 0;
     long content = root;
-    for (int from = 0; reusePrefixes && from + B < sequence.length(); from += B) {
-      int block = index.find(content, sequence.tokens(), from);
+    for (int from = 0; reusePrefixes && from + B < length; from += B) {
+      int block = index.find(content, tokens, from);
       if (block < 0) {
         break;
       }

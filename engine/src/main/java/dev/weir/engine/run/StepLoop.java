@@ -130,6 +130,7 @@ public final class StepLoop {
             vocabulary,
             endIds,
             options,
+            this::promptTime,
             counters);
     lifecycle =
         new Lifecycle(
@@ -194,7 +195,8 @@ public final class StepLoop {
    * Any thread: takes a request.
    *
    * @param prompt the request's prompt as token ids
-   * @throws InvalidRequestException if it can never be served
+   * @throws InvalidRequestException if it can never be served, or is predicted to take too long
+   *     whatever else there is to do
    * @throws OverloadedException if the queue is full, or predicted to take too long
    * @throws EngineClosedException if the loop is closed
    */
@@ -277,6 +279,15 @@ public final class StepLoop {
           sessions.remove(id);
           return id;
         });
+  }
+
+  /**
+   * Any thread: what the step thread says of a prompt; who drives the loop by hand is that thread.
+   */
+  private Submissions.PromptTime promptTime(int[] prompt) {
+    return thread.getState() == Thread.State.NEW
+        ? levels.promptTime(prompt)
+        : ask(() -> levels.promptTime(prompt));
   }
 
   private <T> T ask(Callable<T> question) {

@@ -6,6 +6,9 @@ import dev.weir.engine.request.InvalidRequestException;
 import dev.weir.engine.request.OverloadedException;
 import dev.weir.engine.request.Request;
 import dev.weir.kernels.KvShape;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.math.RoundingMode;
 import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
@@ -26,6 +29,19 @@ final class Submissions {
   private static final int MAX_RETRY_AFTER_SECONDS = 600;
 
   private static final double NANOS_PER_SECOND = 1e9;
+  private static final int NANO_DIGITS = 9;
+
+  /** More digits of a prediction are noise. */
+  private static final int SHOWN_DIGITS = 2;
+
+  /**
+   * What one prompt's own tokens are predicted to take.
+   *
+   * @param cached how many of them need not be computed
+   * @param besideNanos beside what decodes now
+   * @param aloneNanos on an idle device
+   */
+  record PromptTime(int cached, double besideNanos, double aloneNanos) {}
 
   private final int limit;
   private final int capacity;
@@ -33,6 +49,7 @@ final class Submissions {
   private final int[] endIds;
   private final int shards;
   private final LoopOptions options;
+  private final Function<int[], PromptTime> promptTime;
   private final Counters counters;
 
   /** What the step thread predicts: the time of all that waits, and what each token adds. */
@@ -52,6 +69,7 @@ final class Submissions {
    * @param capacity the most sequences that run or wait
    * @param shards how many there are to be pinned to
    * @param endIds the model's own end-of-sequence tokens
+   * @param promptTime asks the step thread
    */
   Submissions(
       int limit,
@@ -60,11 +78,13 @@ final class Submissions {
       int vocabulary,
       int[] endIds,
       LoopOptions options,
+      Function<int[], PromptTime> promptTime,
       Counters counters) {
     this.limit = limit;
     this.capacity = capacity;
     this.shards = shards;
     this.options = options;
+    this.promptTime = promptTime;
     this.vocabulary = vocabulary;
     this.endIds = endIds.clone();
     this.counters = counters;
@@ -79,7 +99,8 @@ final class Submissions {
    * Any thread: takes a request.
    *
    * @param reader makes the reader's side of the job
-   * @throws InvalidRequestException if it can never be served
+   * @throws InvalidRequestException if it can never be served, or is predicted to take too long
+   *     whatever else there is to do
    * @throws OverloadedException if the queue is full, or predicted to take too long
    * @throws EngineClosedException after {@link #close}
    */
@@ -113,21 +134,53 @@ final class Submissions {
     }
   }
 
-  /** Refuses what is predicted to have its first token later than anyone should wait. */
+  /**
+   * Refuses what is predicted to have its first token later than anyone should wait: for now where
+   * others are in its way, for good where its prompt alone takes that long. A guess counts all of
+   * its tokens; only who would be refused by it waits for the step thread to say what is cached.
+   */
   private void requireSoon(int[] prompt) {
-    double nanos = aheadNanos + nanosPerToken * (untakenTokens.get() + prompt.length);
-    if (options.maxQueueNanos() != LoopOptions.NO_LIMIT && nanos > options.maxQueueNanos()) {
+    long limitNanos = options.maxQueueNanos();
+    double ahead = aheadNanos + nanosPerToken * untakenTokens.get();
+    if (limitNanos == LoopOptions.NO_LIMIT || ahead + nanosPerToken * prompt.length <= limitNanos) {
+      return;
+    }
+    PromptTime time = promptTime.apply(prompt);
+    if (time.aloneNanos > limitNanos) {
       counters.rejected.incrementAndGet();
-      double over = nanos - options.maxQueueNanos();
+      throw new InvalidRequestException(
+          "prompt",
+          "the prompt's first token is predicted to take %s even with nothing else to do (%d of its %d tokens are cached), and no prompt is taken above the limit of %s (--max-queue-time); shorten the prompt, or serve with a higher limit: to try again does not help"
+              .formatted(above(time.aloneNanos), time.cached, prompt.length, seconds(limitNanos)));
+    }
+    double nanos = ahead + time.besideNanos;
+    if (nanos > limitNanos) {
+      counters.rejected.incrementAndGet();
       throw new OverloadedException(
-          "the first token would take about %.1f s with all that waits, longer than the limit of %.1f s; try again later"
-              .formatted(nanos / NANOS_PER_SECOND, options.maxQueueNanos() / NANOS_PER_SECOND),
+          "the first token is predicted to take %s with all that runs and waits, longer than the limit of %s; try again later"
+              .formatted(above(nanos), seconds(limitNanos)),
           (int)
               Math.clamp(
-                  Math.ceil(over / NANOS_PER_SECOND),
+                  Math.ceil((nanos - limitNanos) / NANOS_PER_SECOND),
                   RETRY_AFTER_SECONDS,
                   MAX_RETRY_AFTER_SECONDS));
     }
+  }
+
+  /** A limit as it was given: 0.25 s. */
+  private static String seconds(long nanos) {
+    return seconds(BigDecimal.valueOf(nanos, NANO_DIGITS));
+  }
+
+  /** A prediction that is beyond a limit: rounded, and never to the limit itself. */
+  private static String above(double nanos) {
+    return seconds(
+        BigDecimal.valueOf((long) Math.ceil(nanos), NANO_DIGITS)
+            .round(new MathContext(SHOWN_DIGITS, RoundingMode.CEILING)));
+  }
+
+  private static String seconds(BigDecimal seconds) {
+    return seconds.stripTrailingZeros().toPlainString() + " s";
   }
 
   /** Step thread: what a request would wait for now. */

@@ -26,7 +26,8 @@ public interface ServedModel {
    * Starts a request; as {@code Engine.submit}.
    *
    * @throws dev.weir.engine.request.InvalidRequestException if it can never be served
-   * @throws dev.weir.engine.request.OverloadedException if the queue is full
+   * @throws dev.weir.engine.request.OverloadedException if the queue is full, or predicted to take
+   *     too long
    */
   Generation submit(Request request);
 

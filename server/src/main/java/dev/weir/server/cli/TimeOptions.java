@@ -41,8 +41,8 @@ final class TimeOptions {
       paramLabel = "TIME",
       converter = TimeSpan.Converter.class,
       description =
-          "Answer 429 at once to a request whose first token is predicted to take longer."
-              + " Default: never.")
+          "Answer 429 at once to a request whose first token is predicted to take longer, and 400"
+              + " where its prompt alone does. Default: never.")
   private @Nullable Duration maxQueueTime;
 
   @Option(
