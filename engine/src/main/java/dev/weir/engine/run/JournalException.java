@@ -38,28 +38,25 @@ public final class JournalException extends RuntimeException {
 
   /** A file that cannot be made anew. */
   static JournalException notMade(Path file, IOException cause) {
+    Path folder = file.toAbsolutePath().getParent();
     String what =
         switch (cause) {
           case FileAlreadyExistsException there -> "it is there already; name a new file";
-          case NoSuchFileException none ->
-              "there is no folder %s; make it, or name a file elsewhere".formatted(folder(file));
+          case NoSuchFileException none when folder != null && Files.notExists(folder) ->
+              "there is no folder %s; make it, or name a file elsewhere".formatted(folder);
           case AccessDeniedException denied ->
               "this user may not write to the folder %s; change its permissions, or name a file elsewhere"
-                  .formatted(folder(file));
+                  .formatted(folder);
           default -> "it cannot be made: %s; name a file elsewhere".formatted(reason(cause));
         };
     return new JournalException(file, what, cause);
-  }
-
-  private static @Nullable Path folder(Path file) {
-    return file.toAbsolutePath().getParent();
   }
 
   /** The system's own words, without the file's name before them. */
   private static String reason(IOException cause) {
     String reason =
         cause instanceof FileSystemException system ? system.getReason() : cause.getMessage();
-    return reason == null ? cause.getClass().getSimpleName() : reason;
+    return reason == null ? "the system does not say why" : reason;
   }
 
   /**

@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -121,6 +123,19 @@ class CommandLinesTest {
         .contains(why, "name a")
         .doesNotContain("Exception");
     assertThat(folder.resolve("a.file")).hasContent("mine");
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aJournalWhereThereCanBeNoFileIsNotSaidToLackItsFolder() {
+    Outcome outcome = weir("serve", "no-model", "--port", "0", "--journal", "/proc/x");
+
+    assertThat(outcome.status).isEqualTo(ExitStatus.USAGE);
+    assertThat(outcome.err())
+        .singleElement()
+        .asString()
+        .startsWith("weir: the journal /proc/x: ")
+        .doesNotContain("there is no folder", "Exception");
   }
 
   @Test
