@@ -8,10 +8,10 @@ import dev.weir.engine.plan.Policy.TimeBudget;
  * Decides what the next step computes. Every decodable row is in every step. Prefill fills what is
  * left of the step's time: the largest chunks, in {@link PrefillOrder}, that the cost model
  * predicts to fit the latency target. Where no useful chunk fits (deep in a long prompt, re-reading
- * the cache alone can exceed the target, or most of what it leaves) the unused time of steps
- * without prefill is saved up, and the chunk runs once it is paid for, so that the mean holds; and
- * after {@code floorSteps} it runs unpaid, so that prefill always progresses. What the target had
- * to give way to is counted in {@link #missed}.
+ * the cache alone can exceed the target, or most of what it leaves) the unused time of steps is
+ * saved up, and a chunk runs once it is paid for, so that the mean holds; and after {@code
+ * floorSteps} without any it runs unpaid, so that prefill always progresses. What the target had to
+ * give way to is counted in {@link #missed}.
  *
  * <p>With no decode row to protect, prefill may use the whole step.
  *
@@ -135,47 +135,56 @@ public final class StepPlanner {
     double idle = slowest - ownNanos;
     double allowance = limits.scheduling().latencyTarget().allowance(slowest);
     double worst = slowest * (limits.scheduling().worstStep() - 1);
-    fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst), idle + worst);
-    boolean fits = plan.prefillTokens() > 0;
-    double left = allowance;
-    if (!fits) {
-      left += savedNanos;
-      left -= smallestChunk(demand, plan, tokensLeft, idle, left, worst);
-    }
+    double spent = fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst), idle + worst);
+    tokensLeft -= plan.prefillTokens();
     boolean ran = plan.prefillTokens() > 0;
+    if (tokensLeft == 0 || order.next(demand) < 0) {
+      savedNanos = 0; // nobody is kept waiting
+    } else {
+      savedNanos += allowance - Math.max(0, spent - idle);
+      double free = Math.max(0, idle - spent);
+      if (savedFor(demand, plan, tokensLeft, free, idle + worst - spent)) {
+        // Savings pay for one chunk, never for a burst: what it leaves helps to pay the next.
+        savedNanos = Math.clamp(savedNanos, 0, allowance);
+        ran = true;
+      }
+    }
     stepsWithoutPrefill = ran ? 0 : stepsWithoutPrefill + 1;
-    // Savings pay for smallest chunks, never for a burst: what one leaves helps to pay the next.
-    savedNanos = fits ? 0 : ran ? Math.clamp(left, 0, allowance) : left;
   }
 
   /**
-   * Runs the smallest chunk of whose turn it is if it is paid for, or has waited long enough.
+   * Runs a chunk of whose turn it is if it is paid for; and if nothing has run for long enough, the
+   * longest that is, but no less than the floor.
    *
-   * @param idle time that costs nobody anything
-   * @param budget time that was saved up
-   * @param worst the most that a step may ever have for it
-   * @return what it takes of the budget
+   * @param free time that is left and costs nobody anything
+   * @param most that a step may ever have for it, beside what it has
+   * @return whether it runs
    */
-  private double smallestChunk(
-      StepDemand demand, StepPlan plan, int tokensLeft, double idle, double budget, double worst) {
+  private boolean savedFor(
+      StepDemand demand, StepPlan plan, int tokensLeft, double free, double most) {
     int entry = order.next(demand);
     int prefix = demand.prefix(entry);
     int limit = Math.min(demand.pending(entry), tokensLeft);
-    int length = smallest(prefix, limit, idle + worst);
-    double nanos = Math.max(0, cost.chunkCost(prefix, length) - idle);
-    if (nanos > budget) {
-      if (stepsWithoutPrefill + 1 < limits.floorSteps()) {
-        return 0;
+    double budget = free + savedNanos;
+    boolean alone = plan.prefillTokens() == 0;
+    int length = smallest(prefix, limit, most);
+    double nanos = cost.chunkCost(prefix, length);
+    if (nanos > (alone ? budget : Math.min(budget, most))) {
+      if (!alone || stepsWithoutPrefill + 1 < limits.floorSteps()) {
+        return false;
       }
-      length = Math.min(limits.floorChunk(), limit);
-      nanos = Math.max(0, cost.chunkCost(prefix, length) - idle);
+      length =
+          Math.max(
+              Math.min(limits.floorChunk(), limit),
+              cost.longestChunk(prefix, Math.min(budget, most), limit));
+      nanos = cost.chunkCost(prefix, length);
     }
-    boolean paid = nanos <= budget;
-    missedByWorstStep += paid && nanos > worst ? 1 : 0;
-    missedByFloor += paid ? 0 : 1;
+    missedByWorstStep += nanos <= budget && nanos > most ? 1 : 0;
+    missedByFloor += nanos <= budget ? 0 : 1;
+    savedNanos -= Math.max(0, nanos - free);
     plan.prefill(entry, prefix, length);
     order.serve(demand, entry, length);
-    return nanos;
+    return true;
   }
 
   /** The smallest chunk that is worth a step, of at most {@code limit} tokens. */
@@ -188,8 +197,10 @@ public final class StepPlanner {
    * Fills a budget of time with chunks.
    *
    * @param mostNanos what a chunk that does not fit may have once it was saved up for
+   * @return what they take
    */
-  private void fill(StepDemand demand, StepPlan plan, int tokens, double budget, double mostNanos) {
+  private double fill(
+      StepDemand demand, StepPlan plan, int tokens, double budget, double mostNanos) {
     int tokensLeft = tokens;
     double spent = 0;
     while (tokensLeft > 0) {
@@ -208,5 +219,6 @@ public final class StepPlanner {
       spent += cost.chunkCost(prefix, length);
       tokensLeft -= length;
     }
+    return spent;
   }
 }

@@ -209,6 +209,34 @@ class StepPlannerTest {
   }
 
   @Test
+  void whoSavesUpForAChunkLosesNothingToShortPromptsThatFit() {
+    teach(Machine.GPU);
+    int prefix = 30_000;
+    int steps = 0;
+    double spent = 0;
+    double decodeOnly = 0;
+    while (prefix < 34_000) {
+      demand.clear();
+      for (int row = 0; row < 4; row++) {
+        demand(5000, 1);
+      }
+      demand(prefix, 100_000);
+      if (steps % 2 == 0) {
+        demand(0, 20);
+      }
+      planner.plan(demand, plan);
+      if (steps % 2 == 0) {
+        assertThat(plan.length(5)).as("the short prompt").isEqualTo(20);
+      }
+      prefix += plan.length(4);
+      spent += plan.predictedNanos();
+      decodeOnly += planner.decodeNanos(demand);
+      assertThat(++steps).isLessThan(400);
+    }
+    assertThat(spent / decodeOnly).as("the mean").isBetween(1.22, 1.26);
+  }
+
+  @Test
   void besideDecodeNoStepButASmallestChunkExceedsTheWorstStep() {
     teach(Machine.ORDINARY);
     PlanLimits limits =
