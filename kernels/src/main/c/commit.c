@@ -1,17 +1,14 @@
 // Memory that is backed before it is needed. Anonymous memory has no pages until it is touched, and who touches it
 // first waits for them: 5 ms per 2 MiB were measured in a virtual machine whose host backs it as late, and a step in
-// which three sequences each began a block of 7 MiB took twice as long as its neighbours. So a thread of low
-// priority touches what will be needed, from its beginning on, while the cores have nothing better to do.
+// which three sequences each began a block of 7 MiB took twice as long as its neighbours. So a thread touches what
+// will be needed, from its beginning on.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "weir.h"
 
@@ -19,11 +16,14 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-// What is touched between two looks at whether to end: a huge page, so at most milliseconds.
+// What is touched at a time: a huge page of most machines, so a fraction of a millisecond, or a few.
 #define PIECE ((size_t)2 << 20)
-// In units of nice(2): beside a busy worker it gets a tenth of a core, so it stays ahead of what steps begin to use, and
-// slows them by a few percent until it is done.
-#define LOW_PRIORITY 10
+
+// It rests so many times as long as it works: a fifth of one core at most. Of ordinary priority, because the process'
+// memory map is locked meanwhile, and who holds that must not be put aside.
+#define REST 4
+
+#define NANOSECONDS 1000000000LL
 
 typedef struct {
   pthread_t thread;
@@ -32,18 +32,21 @@ typedef struct {
   _Atomic int ending;
 } commit;
 
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * NANOSECONDS + time.tv_nsec;
+}
+
 static void *commit_main(void *argument) {
   commit *job = argument;
-  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LOW_PRIORITY); // of this thread alone, on Linux
-  size_t at = 0;
-  while (at < job->bytes && !atomic_load(&job->ending)) {
+  for (size_t at = 0; at < job->bytes && !atomic_load(&job->ending); at += PIECE) {
     size_t piece = job->bytes - at < PIECE ? job->bytes - at : PIECE;
+    int64_t begun = now();
     // Changes no content, whoever else reads or writes there. Where it is refused, pages come when they are touched.
-    if (madvise(job->memory + at, piece, MADV_POPULATE_WRITE) == 0) {
-      at += piece;
-    } else if (errno != EINTR && errno != EAGAIN) {
-      break;
-    }
+    if (madvise(job->memory + at, piece, MADV_POPULATE_WRITE) != 0) break;
+    int64_t rest = REST * (now() - begun);
+    nanosleep(&(struct timespec){rest / NANOSECONDS, rest % NANOSECONDS}, NULL);
   }
   return NULL;
 }

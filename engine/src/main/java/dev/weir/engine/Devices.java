@@ -29,11 +29,11 @@ final class Devices {
   private static final long FALLBACK_KV_BYTES = 1L << 30;
 
   /**
-   * The smallest prefill chunk on processors. A chunk has hardly a fixed cost there, attention
-   * reads cached keys no faster for more tokens, and a few tokens ride along with the decode rows,
-   * for which the weights are read anyway. Measured on Zen 4, two threads, the Qwen3-0.6B shape: a
-   * step of 9 tokens takes hardly longer than one of 2, one of 19 twice as long; behind 4096 tokens
-   * 16 more take three times as long as one alone, 4 more one and a half times.
+   * The floor chunk on processors. A chunk has hardly a fixed cost there, attention reads cached
+   * keys no faster for more tokens, and a few tokens ride along with the decode rows, for which the
+   * weights are read anyway. Measured on Zen 4, two threads, the Qwen3-0.6B shape: a step of 9
+   * tokens takes hardly longer than one of 2, one of 19 twice as long; behind 4096 tokens 16 more
+   * take three times as long as one alone, 4 more one and a half times.
    */
   private static final int CPU_FLOOR_CHUNK = 4;
 

@@ -118,7 +118,8 @@ public final class CostModel {
   /**
    * The shortest chunk that takes as long for its own tokens as to read what is before it, so that
    * the second is at most half of what prefill costs; shorter if that were more than a step may
-   * ever have.
+   * ever have. Where tokens take as long to compute as their prefix to read, as on processors, that
+   * is a few of them.
    *
    * @param mostNanos that it may add to a step
    * @return 0 if not even one token fits; at most {@code limit}

@@ -14,7 +14,7 @@ import dev.weir.engine.plan.Policy.TimeBudget;
  * or ended; in nanoseconds. Pure.
  */
 public final class Forecast {
-  /** A prompt's chunks become shorter on its way: it is looked at in so many parts. */
+  /** A prompt's chunks have other lengths on its way: it is looked at in so many parts. */
   private static final int PARTS = 16;
 
   private final PlanLimits limits;

@@ -5,9 +5,9 @@ package dev.weir.engine.plan;
  *
  * @param stepTokens the most tokens of a step; bounds the activations' memory
  * @param scheduling how time is shared
- * @param floorChunk the smallest prefill chunk worth a step
- * @param floorSteps a prefill that fits in no step runs its smallest chunk at least every so many
- *     steps
+ * @param floorChunk the smallest prefill chunk there is, but for a prompt's last; behind a long
+ *     prefix only larger ones are worth a step
+ * @param floorSteps a prefill that fits in no step runs one at least every so many steps
  */
 public record PlanLimits(int stepTokens, Scheduling scheduling, int floorChunk, int floorSteps) {
 

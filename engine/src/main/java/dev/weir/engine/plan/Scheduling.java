@@ -8,13 +8,13 @@ import dev.weir.engine.plan.Policy.TimeBudget;
  * @param policy which tokens of prompts a step takes
  * @param latencyTarget how long steps may take on average while a prompt is prefilled
  * @param worstStep how much longer than its decode rows alone any one step may take, as a factor
- *     above 1; only a smallest chunk may exceed it
+ *     above 1; only a floor chunk may exceed it
  * @param maxPrefills the most prompts that are prefilled at the same time
  */
 public record Scheduling(
     Policy policy, LatencyTarget latencyTarget, double worstStep, int maxPrefills) {
 
-  /** No step with more than a smallest chunk takes more than twice as long as one without. */
+  /** No step with more than a floor chunk takes more than twice as long as one without. */
   public static final double DEFAULT_WORST_STEP = 2;
 
   /** So many prompts share the budget; more would only all finish later. */

@@ -28,7 +28,7 @@ public final class StepPlanner {
   public enum Missed {
     /** A prompt had waited for as many steps as the floor allows. */
     FLOOR,
-    /** The smallest chunk was paid for, but takes longer than the worst step may. */
+    /** The floor chunk was paid for, but takes longer than the worst step may. */
     WORST_STEP
   }
 

@@ -27,7 +27,7 @@ package dev.weir.engine.request;
  * @param timedOut choices that took too much of the engine's time
  * @param missedByFloor steps that took longer than the latency target because a prompt had waited
  *     for as many steps as its floor allows
- * @param missedByWorstStep steps that took longer than the worst step may because even the smallest
+ * @param missedByWorstStep steps that took longer than the worst step may because even the floor
  *     chunk does
  * @param running sequences that hold a slot
  * @param waiting sequences that wait for one

@@ -9,9 +9,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Memory that gets its pages before a step needs them: {@code commit.c} tells why. Only what the
- * machine had to spare when the first of it was asked for: more would end the process where the
- * memory might never have been used.
+ * Memory that gets its pages before a step needs them: {@code commit.c} tells why. No more than the
+ * machine, or the container, can spare: more would end the process where the memory might never
+ * have been used.
  */
 final class PageBacking {
   /** What {@link #begin} returns for memory whose pages come when they are touched. */
@@ -20,8 +20,13 @@ final class PageBacking {
   private static final Logger LOG = System.getLogger(PageBacking.class.getName());
   private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final long KIB = 1024;
+
+  /** The rest is for the heap, and for other processes. */
+  private static final int SPARE_PERCENT = 80;
+
   private static final long UNKNOWN = -1;
 
+  /** When the first memory was asked for, less what was asked for since. */
   private long spareBytes = UNKNOWN;
 
   /**
@@ -32,12 +37,12 @@ final class PageBacking {
    */
   long begin(long address, long bytes, String purpose) {
     if (spareBytes == UNKNOWN) {
-      spareBytes = availableBytes();
+      spareBytes = availableBytes() / 100 * SPARE_PERCENT;
     }
     if (bytes > spareBytes) {
       LOG.log(
           Level.WARNING,
-          "%,d bytes for %s are more than the %,d this machine can spare now: if all of it is used,"
+          "%,d bytes for %s are more than the %,d that can be spared now: if all of it is used,"
                   .formatted(bytes, purpose, spareBytes)
               + " the system may end the process; ask for less, or free memory");
       return NONE;
@@ -63,24 +68,27 @@ final class PageBacking {
     }
   }
 
-  /** What can be used without swapping, but no more than a container may have. */
+  /** What can be used without swapping; in a container, what is left of its limit. */
   private static long availableBytes() {
-    long limit = Long.MAX_VALUE;
-    if (ManagementFactory.getOperatingSystemMXBean()
-        instanceof com.sun.management.OperatingSystemMXBean system) {
-      limit = system.getTotalMemorySize();
-    }
+    List<String> lines;
     try {
-      return Math.min(limit, availableBytes(Files.readAllLines(MEMORY)));
+      lines = Files.readAllLines(MEMORY);
     } catch (IOException noSuchFile) {
-      return limit;
+      return 0;
     }
+    long available = bytes(lines, "MemAvailable:");
+    if (ManagementFactory.getOperatingSystemMXBean()
+            instanceof com.sun.management.OperatingSystemMXBean system
+        && system.getTotalMemorySize() < bytes(lines, "MemTotal:")) {
+      return Math.min(available, system.getFreeMemorySize());
+    }
+    return available;
   }
 
   /** From the lines of proc(5), meminfo; 0 where they do not tell. */
-  static long availableBytes(List<String> lines) {
+  static long bytes(List<String> lines, String what) {
     for (String line : lines) {
-      if (line.startsWith("MemAvailable:")) {
+      if (line.startsWith(what)) {
         return KIB * Long.parseLong(line.replaceAll("\\D", ""));
       }
     }

@@ -107,11 +107,11 @@ record Storm(
     List<EngineStep> log = EngineStep.after(target, begin.steps() - 1);
     List<EngineStep> before = EngineStep.between(log, begin.steps(), sent.steps());
     List<EngineStep> during = EngineStep.between(log, sent.steps(), answered.steps());
-    if (before.isEmpty() || during.isEmpty()) {
-      return Balance.ofCounters(begin.until(sent), sent.until(answered));
-    }
     List<EngineStep> after = EngineStep.between(log, answered.steps(), end.steps());
-    return Balance.ofSteps(StreamsAlone.of(before, after), during);
+    StreamsAlone alone = StreamsAlone.of(before, after);
+    return alone == null || during.isEmpty()
+        ? Balance.ofCounters(begin.until(sent), sent.until(answered))
+        : Balance.ofSteps(alone, during);
   }
 
   private static long firstToken(StreamedCompletion one) {

@@ -36,16 +36,10 @@ record StormReport(double allowed, List<StormSeries> all) {
         new Column("worst gap before", "%.1f ×", StormRun::worstGapBefore),
         new Column("worst gap", "%.1f ×", StormRun::worstGap),
         new Column("first token", "%.2f s", StormRun::promptSeconds),
-        new Column("of the balance", "%.0f %%", run -> PERCENT * ofBalance(run)),
+        new Column("of the balance", "%.0f %%", run -> PERCENT * run.ofBalance(allowed)),
         new Column("steps grew to", "%.0f %%", StormReport::stepPercent),
         new Column("worst step", "%.1f ×", StormReport::worstStep),
         new Column("failed", "%.0f", run -> run.failures().size()));
-  }
-
-  /** By what steps did take longer, not by what they might. */
-  private static double ofBalance(StormRun run) {
-    Balance balance = run.balance();
-    return balance == null ? Double.NaN : run.ofBalance(balance.inflation());
   }
 
   private static double stepPercent(StormRun run) {
@@ -108,8 +102,7 @@ record StormReport(double allowed, List<StormSeries> all) {
     if (balance != null) {
       row.put("engine", balance);
       row.put("step_inflation", balance.inflation());
-      row.put("first_token_over_balance", ofBalance(run));
-      row.put("first_token_over_balance_if_all_allowed_was_used", run.ofBalance(allowed));
+      row.put("first_token_over_balance", run.ofBalance(allowed));
     }
     return row;
   }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.InstanceOfAssertFactories.DOUBLE;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
@@ -120,7 +121,7 @@ class StormRunTest {
             log);
     List<EngineStep> before = EngineStep.between(log, 4, 6);
     List<EngineStep> during = EngineStep.between(log, 6, 8);
-    Balance balance = Balance.ofSteps(StreamsAlone.of(before, List.of()), during);
+    Balance balance = balance(before, during, List.of());
 
     assertThat(more).isTrue();
     assertThat(balance.aloneSeconds()).isCloseTo(0.21, within(1e-9));
@@ -130,11 +131,16 @@ class StormRunTest {
     assertThat(EngineStep.between(log, 3, 6)).as("step 3 is missing").isEmpty();
 
     // 105 ms in the middle of steps 4 and 5, 115 in that of 9 and 10: 2 ms more with every step.
-    Balance grown =
-        Balance.ofSteps(StreamsAlone.of(before, EngineStep.between(log, 8, 11)), during);
+    Balance grown = balance(before, during, EngineStep.between(log, 8, 11));
     assertThat(grown.aloneSeconds()).isCloseTo(0.108 + 0.110, within(1e-9));
     assertThat(grown.extraSeconds()).isCloseTo(0.150 - 0.108, within(1e-9));
     assertThat(grown.worstStep()).isCloseTo(150 / 108.0, within(1e-9));
+    assertThat(StreamsAlone.of(during.subList(0, 1), before)).as("with prefill").isNull();
+  }
+
+  private static Balance balance(
+      List<EngineStep> before, List<EngineStep> during, List<EngineStep> after) {
+    return Balance.ofSteps(Objects.requireNonNull(StreamsAlone.of(before, after)), during);
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dev.weir.tests.bench.load;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a step takes that only draws the streams' tokens. Their contexts grow, so a later step takes
@@ -14,24 +15,34 @@ import java.util.List;
 record StreamsAlone(double number, double seconds, double growth) {
 
   /**
-   * From the steps without prefill, and with as many rows, before and after a storm.
+   * From the steps before and after a storm that have no prefill, and as many rows as most.
    *
-   * @param before at least one without prefill
    * @param after none: contexts do not count
+   * @return null where there is none before
    */
-  static StreamsAlone of(List<EngineStep> before, List<EngineStep> after) {
-    List<EngineStep> early = before.stream().filter(step -> step.prefillTokens() == 0).toList();
-    BenchFailedException.unless(!early.isEmpty(), "no step of the streams alone before the storm");
-    double rows = Values.of(early.stream().mapToDouble(EngineStep::decodeRows).toArray()).median();
-    List<EngineStep> late =
-        after.stream()
-            .filter(step -> step.prefillTokens() == 0 && step.decodeRows() == rows)
-            .toList();
+  static @Nullable StreamsAlone of(List<EngineStep> before, List<EngineStep> after) {
+    double[] allRows =
+        before.stream()
+            .filter(step -> step.prefillTokens() == 0)
+            .mapToDouble(EngineStep::decodeRows)
+            .toArray();
+    if (allRows.length == 0) {
+      return null;
+    }
+    int rows = (int) Values.of(allRows).quantile(0.5);
+    List<EngineStep> early = alone(before, rows);
+    List<EngineStep> late = alone(after, rows);
     double growth =
         late.isEmpty()
             ? 0
             : (medianSeconds(late) - medianSeconds(early)) / (middle(late) - middle(early));
     return new StreamsAlone(middle(early), medianSeconds(early), growth);
+  }
+
+  private static List<EngineStep> alone(List<EngineStep> steps, int rows) {
+    return steps.stream()
+        .filter(step -> step.prefillTokens() == 0 && step.decodeRows() == rows)
+        .toList();
   }
 
   /** What the step of that number takes. */
