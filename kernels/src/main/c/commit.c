@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -25,10 +26,14 @@
 
 #define NANOSECONDS 1000000000LL
 
+// Between two looks at how much memory the machine has left.
+#define LOOK ((size_t)64 << 20)
+
 typedef struct {
   pthread_t thread;
   char *memory;
   size_t bytes;
+  int64_t reserve;
   _Atomic int ending;
 } commit;
 
@@ -38,9 +43,21 @@ static int64_t now(void) {
   return time.tv_sec * NANOSECONDS + time.tv_nsec;
 }
 
+// What the machine can still give without swapping; 0 where it does not tell.
+static int64_t available(void) {
+  FILE *file = fopen("/proc/meminfo", "re");
+  if (!file) return 0;
+  char line[128];
+  long long kib = 0;
+  while (fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %lld", &kib) != 1) {}
+  fclose(file);
+  return kib * 1024;
+}
+
 static void *commit_main(void *argument) {
   commit *job = argument;
   for (size_t at = 0; at < job->bytes && !atomic_load(&job->ending); at += PIECE) {
+    if (at % LOOK == 0 && available() < job->reserve) break; // others need it: pages come when they are touched
     size_t piece = job->bytes - at < PIECE ? job->bytes - at : PIECE;
     int64_t begun = now();
     // Changes no content, whoever else reads or writes there. Where it is refused, pages come when they are touched.
@@ -51,13 +68,14 @@ static void *commit_main(void *argument) {
   return NULL;
 }
 
-// Begins to back memory that weir_allocate returned. What to end it by; 0 where there is no thread to be had, and pages
-// come when they are touched.
-WEIR_EXPORT int64_t weir_commit(void *memory, int64_t bytes) {
+// Begins to back memory that weir_allocate returned, while the machine has more than `reserve` bytes available. What to
+// end it by; 0 where there is no thread to be had, and pages come when they are touched.
+WEIR_EXPORT int64_t weir_commit(void *memory, int64_t bytes, int64_t reserve) {
   commit *job = calloc(1, sizeof *job);
   if (!job) return 0;
   job->memory = memory;
   job->bytes = (size_t)bytes;
+  job->reserve = reserve;
   // Takes no signals: those belong to the process that embeds us.
   sigset_t all, before;
   sigfillset(&all);

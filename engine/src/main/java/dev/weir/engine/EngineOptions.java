@@ -125,7 +125,7 @@ public record EngineOptions(
     check(
         maxQueueTime.isEmpty() || maxQueueTime.get().isPositive(),
         "the longest queue time",
-        maxQueueTime,
+        maxQueueTime.orElse(Duration.ZERO),
         "positive");
     check(threads >= 1 && threads <= MAX_THREADS, "threads", threads, "1 to " + MAX_THREADS);
     check(

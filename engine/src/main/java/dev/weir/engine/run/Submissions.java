@@ -150,7 +150,7 @@ final class Submissions {
       counters.rejected.incrementAndGet();
       throw new InvalidRequestException(
           "prompt",
-          "the prompt's first token is predicted to take %s even with nothing else to do (%d of its %d tokens are cached), and no prompt is taken above the limit of %s (--max-queue-time); shorten the prompt, or serve with a higher limit: to try again does not help"
+          "the prompt's first token is predicted to take %s even with nothing else to do (%d of its %d tokens are cached), and no prompt is taken above the limit of %s (--max-queue-time); shorten the prompt, or serve with a higher limit"
               .formatted(above(time.aloneNanos), time.cached, prompt.length, seconds(limitNanos)));
     }
     double nanos = ahead + time.besideNanos;

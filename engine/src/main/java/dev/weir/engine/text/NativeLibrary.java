@@ -27,8 +27,15 @@ final class NativeLibrary {
 
   /** Loads the library on the first call; later calls cost nothing. */
   static void load() {
-    if (!Loaded.DONE) {
-      throw new AssertionError("the holder's initialiser either loads or throws");
+    try {
+      if (!Loaded.DONE) {
+        throw new AssertionError("the holder's initialiser either loads or throws");
+      }
+    } catch (ExceptionInInitializerError failure) {
+      if (failure.getCause() instanceof RuntimeException reason) {
+        throw reason;
+      }
+      throw failure;
     }
   }
 

@@ -88,7 +88,7 @@ class RefusedForTimeTest {
             "0 of its 200 tokens are cached",
             "limit of 0.1 s (--max-queue-time)",
             "shorten the prompt",
-            "to try again does not help");
+            "serve with a higher limit");
     assertThat(loop.stats().rejected()).isEqualTo(1);
     submit(loop, prompt(1, 90), 1);
     HandDriven.drain(loop);

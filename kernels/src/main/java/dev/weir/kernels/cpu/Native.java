@@ -36,9 +36,9 @@ final class Native {
   /** (address, bytes). */
   static final MethodHandle FREE = NativeLibrary.operation("weir_free", JAVA_LONG, JAVA_LONG);
 
-  /** (address, bytes) → what to end it by, or 0. */
+  /** (address, bytes, reserve) → what to end it by, or 0. */
   static final MethodHandle COMMIT =
-      NativeLibrary.function("weir_commit", JAVA_LONG, JAVA_LONG, JAVA_LONG);
+      NativeLibrary.function("weir_commit", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
 
   /** (what weir_commit returned). */
   static final MethodHandle COMMIT_END = NativeLibrary.operation("weir_commit_end", JAVA_LONG);

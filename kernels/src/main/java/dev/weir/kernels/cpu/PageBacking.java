@@ -21,13 +21,15 @@ final class PageBacking {
   private static final Path MEMORY = Path.of("/proc/meminfo");
   private static final long KIB = 1024;
 
-  /** The rest is for the heap, and for other processes. */
-  private static final int SPARE_PERCENT = 80;
+  /** For the heap, and for other processes. */
+  private static final int RESERVE_PART = 5;
 
   private static final long UNKNOWN = -1;
 
   /** When the first memory was asked for, less what was asked for since. */
   private long spareBytes = UNKNOWN;
+
+  private long reserveBytes;
 
   /**
    * Begins to back memory in the background; warns where there is too little to spare.
@@ -37,7 +39,9 @@ final class PageBacking {
    */
   long begin(long address, long bytes, String purpose) {
     if (spareBytes == UNKNOWN) {
-      spareBytes = availableBytes() / 100 * SPARE_PERCENT;
+      long available = availableBytes();
+      reserveBytes = available / RESERVE_PART;
+      spareBytes = available - reserveBytes;
     }
     if (bytes > spareBytes) {
       LOG.log(
@@ -49,7 +53,7 @@ final class PageBacking {
     }
     spareBytes -= bytes;
     try {
-      return (long) Native.COMMIT.invokeExact(address, bytes);
+      return (long) Native.COMMIT.invokeExact(address, bytes, reserveBytes);
     } catch (Throwable e) {
       throw Native.unexpected(e);
     }
