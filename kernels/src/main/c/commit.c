@@ -3,14 +3,12 @@
 // which three sequences each began a block of 7 MiB took twice as long as its neighbours. So a thread touches what
 // will be needed, from its beginning on.
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "thread.h"
 #include "weir.h"
 
 #ifndef MADV_POPULATE_WRITE // Linux 5.14
@@ -24,8 +22,6 @@
 // memory map is locked meanwhile, and who holds that must not be put aside.
 #define REST 4
 
-#define NANOSECONDS 1000000000LL
-
 // Between two looks at how much memory the machine has left.
 #define LOOK ((size_t)64 << 20)
 
@@ -36,12 +32,6 @@ typedef struct {
   int64_t reserve;
   _Atomic int ending;
 } commit;
-
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * NANOSECONDS + time.tv_nsec;
-}
 
 // What the machine can still give without swapping; 0 where it does not tell.
 static int64_t available(void) {
@@ -59,11 +49,11 @@ static void *commit_main(void *argument) {
   for (size_t at = 0; at < job->bytes && !atomic_load(&job->ending); at += PIECE) {
     if (at % LOOK == 0 && available() < job->reserve) break; // others need it: pages come when they are touched
     size_t piece = job->bytes - at < PIECE ? job->bytes - at : PIECE;
-    int64_t begun = now();
+    int64_t begun = weir_now();
     // Changes no content, whoever else reads or writes there. Where it is refused, pages come when they are touched.
     if (madvise(job->memory + at, piece, MADV_POPULATE_WRITE) != 0) break;
-    int64_t rest = REST * (now() - begun);
-    nanosleep(&(struct timespec){rest / NANOSECONDS, rest % NANOSECONDS}, NULL);
+    int64_t rest = REST * (weir_now() - begun);
+    nanosleep(&(struct timespec){rest / WEIR_NANOSECONDS, rest % WEIR_NANOSECONDS}, NULL);
   }
   return NULL;
 }
@@ -76,17 +66,10 @@ WEIR_EXPORT int64_t weir_commit(void *memory, int64_t bytes, int64_t reserve) {
   job->memory = memory;
   job->bytes = (size_t)bytes;
   job->reserve = reserve;
-  // Takes no signals: those belong to the process that embeds us.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&job->thread, NULL, commit_main, job) != 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed) {
+  if (weir_start_thread(&job->thread, "weir-commit", commit_main, job) != 0) {
     free(job);
     return 0;
   }
-  pthread_setname_np(job->thread, "weir-commit");
   return (int64_t)(uintptr_t)job;
 }
 

@@ -6,14 +6,13 @@
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 // An idle thread spins this long before it sleeps: longer than the gaps between the ops of a step (a few µs to a
 // few tens of µs), far shorter than the gaps between steps of an idle engine.
@@ -63,12 +62,6 @@ static void pause_briefly(void) {
 #endif
 }
 
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000000000LL + time.tv_nsec;
-}
-
 // Claims and runs chunks of the current job until none is left.
 static void run_chunks(weir_pool *pool, int worker) {
   for (;;) {
@@ -90,11 +83,11 @@ static void run_chunks(weir_pool *pool, int worker) {
 
 // Returns once `published` differs from `seen`.
 static void await_job(weir_pool *pool, uint32_t seen) {
-  int64_t limit = now() + SPIN_NANOSECONDS;
+  int64_t limit = weir_now() + SPIN_NANOSECONDS;
   do {
     if (atomic_load_explicit(&pool->published, memory_order_acquire) != seen) return;
     pause_briefly();
-  } while (now() < limit);
+  } while (weir_now() < limit);
   atomic_fetch_add(&pool->sleepers, 1);
   while (atomic_load(&pool->published) == seen) futex_wait(&pool->published, seen);
   atomic_fetch_sub(&pool->sleepers, 1);
@@ -118,11 +111,11 @@ static void publish(weir_pool *pool) {
 }
 
 static void await_done(weir_pool *pool, int64_t chunks) {
-  int64_t limit = now() + SPIN_NANOSECONDS;
+  int64_t limit = weir_now() + SPIN_NANOSECONDS;
   do {
     if (atomic_load(&pool->done) == chunks) return;
     pause_briefly();
-  } while (now() < limit);
+  } while (weir_now() < limit);
   atomic_store(&pool->caller_sleeps, 1);
   for (;;) {
     uint32_t seen = atomic_load(&pool->finished);
@@ -169,21 +162,13 @@ weir_pool *weir_pool_open(int threads) {
   pool->handles = calloc((size_t)threads, sizeof *pool->handles);
   pool->starts = calloc((size_t)threads, sizeof *pool->starts);
   int failed = !pool->handles || !pool->starts;
-  // Workers take no signals: those belong to the process that embeds us.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   for (int number = 1; number < threads && !failed; number++) {
     pool->starts[number] = (worker_start){pool, number};
-    failed = pthread_create(&pool->handles[number], NULL, worker_main, &pool->starts[number]) != 0;
-    if (!failed) {
-      pool->started = number;
-      char name[16];
-      snprintf(name, sizeof name, "weir-cpu-%d", number);
-      pthread_setname_np(pool->handles[number], name);
-    }
+    char name[16];
+    snprintf(name, sizeof name, "weir-cpu-%d", number);
+    failed = weir_start_thread(&pool->handles[number], name, worker_main, &pool->starts[number]) != 0;
+    if (!failed) pool->started = number;
   }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (failed) {
     weir_pool_close(pool);
     return NULL;

@@ -116,16 +116,17 @@ public final class CostModel {
   }
 
   /**
-   * The shortest chunk that takes as long for its own tokens as to read what is before it, so that
-   * the second is at most half of what prefill costs; shorter if that were more than a step may
-   * ever have. Where tokens take as long to compute as their prefix to read, as on processors, that
-   * is a few of them.
+   * The shortest chunk that is worth a step: one that takes as long for its own tokens as to read
+   * what is before it, so that the second is at most half of what prefill costs; shorter if that
+   * were more than a step may ever have, but never below the floor. Where tokens take as long to
+   * compute as their prefix to read, as on processors, that is a few of them.
    *
    * @param mostNanos that it may add to a step
-   * @return 0 if not even one token fits; at most {@code limit}
+   * @return at most {@code limit}
    */
-  int worthwhileChunk(int prefix, double mostNanos, int limit) {
-    return longestChunk(prefix, Math.min(2 * rereadCost(prefix), mostNanos), limit);
+  int worthwhileChunk(int prefix, int floor, double mostNanos, int limit) {
+    double nanos = Math.min(2 * rereadCost(prefix), mostNanos);
+    return Math.max(Math.min(floor, limit), longestChunk(prefix, nanos, limit));
   }
 
   /**

@@ -58,10 +58,8 @@ public final class Forecast {
           decodeNanos <= 0
               ? most
               : Math.max(
-                  Math.min(limits.floorChunk(), most),
-                  Math.max(
-                      cost.worthwhileChunk(prefix, worst(decodeNanos), most),
-                      cost.longestChunk(prefix, allowance(decodeNanos), most)));
+                  cost.worthwhileChunk(prefix, limits.floorChunk(), worst(decodeNanos), most),
+                  cost.longestChunk(prefix, allowance(decodeNanos), most));
     };
   }
 
@@ -70,7 +68,7 @@ public final class Forecast {
   }
 
   private double worst(double decodeNanos) {
-    return decodeNanos * (limits.scheduling().worstStep() - 1);
+    return limits.scheduling().worstAllowance(decodeNanos);
   }
 
   /**

@@ -35,6 +35,11 @@ public record Scheduling(
     }
   }
 
+  /** What prefill may ever add to a step, in nanoseconds, given what its decode rows alone take. */
+  double worstAllowance(double decodeNanos) {
+    return decodeNanos * (worstStep - 1);
+  }
+
   /** This scheduling with another {@link #policy}. */
   public Scheduling withPolicy(Policy value) {
     return new Scheduling(value, latencyTarget, worstStep, maxPrefills);

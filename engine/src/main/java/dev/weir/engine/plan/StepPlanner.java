@@ -134,7 +134,7 @@ public final class StepPlanner {
     // What the slowest device leaves to this one costs nobody anything, and cannot be saved up.
     double idle = slowest - ownNanos;
     double allowance = limits.scheduling().latencyTarget().allowance(slowest);
-    double worst = slowest * (limits.scheduling().worstStep() - 1);
+    double worst = limits.scheduling().worstAllowance(slowest);
     double spent = fill(demand, plan, tokensLeft, idle + Math.min(allowance, worst), idle + worst);
     tokensLeft -= plan.prefillTokens();
     boolean ran = plan.prefillTokens() > 0;
@@ -167,7 +167,7 @@ public final class StepPlanner {
     int limit = Math.min(demand.pending(entry), tokensLeft);
     double budget = free + savedNanos;
     boolean alone = plan.prefillTokens() == 0;
-    int length = smallest(prefix, limit, most);
+    int length = cost.worthwhileChunk(prefix, limits.floorChunk(), most, limit);
     double nanos = cost.chunkCost(prefix, length);
     if (nanos > (alone ? budget : Math.min(budget, most))) {
       if (!alone || stepsWithoutPrefill + 1 < limits.floorSteps()) {
@@ -185,12 +185,6 @@ public final class StepPlanner {
     plan.prefill(entry, prefix, length);
     order.serve(demand, entry, length);
     return true;
-  }
-
-  /** The smallest chunk that is worth a step, of at most {@code limit} tokens. */
-  private int smallest(int prefix, int limit, double mostNanos) {
-    return Math.max(
-        Math.min(limits.floorChunk(), limit), cost.worthwhileChunk(prefix, mostNanos, limit));
   }
 
   /**
@@ -211,7 +205,7 @@ public final class StepPlanner {
       int prefix = demand.prefix(entry);
       int limit = Math.min(demand.pending(entry), tokensLeft);
       int length = budget == FREE ? limit : cost.longestChunk(prefix, budget - spent, limit);
-      if (length < smallest(prefix, limit, mostNanos)) {
+      if (length < cost.worthwhileChunk(prefix, limits.floorChunk(), mostNanos, limit)) {
         break; // others wait their turn: jumping ahead would starve a long prompt
       }
       plan.prefill(entry, prefix, length);

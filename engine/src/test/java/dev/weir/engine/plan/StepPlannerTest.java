@@ -68,6 +68,15 @@ class StepPlannerTest {
     demand.add(prefix, pending, 0, true, 0);
   }
 
+  /** One prompt behind a prefix, as entry 4, and rows that decode. */
+  private void besideFourRows(int prefix, int pending) {
+    demand.clear();
+    for (int row = 0; row < 4; row++) {
+      demand(5000, 1);
+    }
+    demand(prefix, pending);
+  }
+
   private void planFor(List<Running> running) {
     demand.clear();
     running.forEach(one -> demand(one.computed, one.pending()));
@@ -186,11 +195,7 @@ class StepPlannerTest {
     double worst = 0;
     int prefix = 20_000;
     while (prefix < 60_000) {
-      demand.clear();
-      for (int row = 0; row < 4; row++) {
-        demand(5000, 1);
-      }
-      demand(prefix, 100_000);
+      besideFourRows(prefix, 100_000);
       planner.plan(demand, plan);
       double alone = planner.decodeNanos(demand);
       worst = Math.max(worst, plan.predictedNanos() / alone);
@@ -216,11 +221,7 @@ class StepPlannerTest {
     double spent = 0;
     double decodeOnly = 0;
     while (prefix < 34_000) {
-      demand.clear();
-      for (int row = 0; row < 4; row++) {
-        demand(5000, 1);
-      }
-      demand(prefix, 100_000);
+      besideFourRows(prefix, 100_000);
       if (steps % 2 == 0) {
         demand(0, 20);
       }
@@ -267,11 +268,7 @@ class StepPlannerTest {
     int paid = 0;
     int beyond = 0;
     for (int step = 0; step < 2000; step++) {
-      demand.clear();
-      for (int row = 0; row < 4; row++) {
-        demand(5000, 1);
-      }
-      demand(50 * step, 50_000);
+      besideFourRows(50 * step, 50_000);
       planner.plan(demand, plan);
       double factor = plan.predictedNanos() / planner.decodeNanos(demand);
       paid += factor > 1.25 && factor <= Scheduling.DEFAULT_WORST_STEP ? 1 : 0;
